@@ -1,0 +1,1 @@
+"""Product events from raw lines to typed tables, sessions and weekly conversion."""

@@ -1,0 +1,55 @@
+"""What a person sees of a run: progress on stderr, its account and answer on stdout."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.ledger import JobRecord, LineAccount
+
+
+class Progress:
+    """One line on stderr for each step; on a terminal it turns while the step runs."""
+
+    def __init__(self, is_shown: bool) -> None:
+        self._console = Console(stderr=True, quiet=not is_shown, highlight=False)
+
+    @contextmanager
+    def step(self, name: str, doing: str) -> Iterator[None]:
+        started = time.perf_counter()
+        if self._console.is_terminal:
+            with self._console.status(f"{name}: {doing}"):
+                yield
+        else:
+            self._console.print(f"{name}: {doing} …")
+            yield
+        self._console.print(f"{name}: done in {time.perf_counter() - started:.1f} s")
+
+    def say(self, sentence: str) -> None:
+        self._console.print(sentence, soft_wrap=True)
+
+
+def show(record: JobRecord) -> None:
+    """Print a job's account of lines, its notes and its headline."""
+    console = Console(highlight=False)
+    report = record.report
+    if report.lines is not None:
+        console.print(_account_table(report.lines))
+    for note in report.notes:
+        console.print(note)
+    if report.headline is not None:
+        console.print(report.headline)
+
+
+def _account_table(account: LineAccount) -> Table:
+    table = Table(title="Every line", title_justify="left", show_footer=True)
+    table.add_column("outcome", footer="read")
+    table.add_column("table, event or reason")
+    table.add_column("lines", footer=f"{account.read:,}", justify="right")
+    shown = None
+    for outcome, name, lines in account.entries():
+        table.add_row("" if outcome == shown else outcome, name, f"{lines:,}")
+        shown = outcome
+    return table

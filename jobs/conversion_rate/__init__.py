@@ -1,0 +1,1 @@
+"""Registrations and app loads to weekly conversion and retention."""

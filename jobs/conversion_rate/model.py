@@ -1,0 +1,178 @@
+"""The rules for conversion: who registered in a week, and who came back in which."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
+
+DAYS_PER_WEEK = 7
+
+
+def first_registrations(registrations: DataFrame) -> DataFrame:
+    """One row per user: the earliest registration.
+
+    Columns: initiator_id, time, channel (at equal times the smallest, NULL last) and
+    registration_monday DATE.
+    """
+    earliest = F.min(
+        F.struct("time", F.col("channel").isNull().alias("unknown"), "channel")
+    )
+    return (
+        registrations.groupBy("initiator_id")
+        .agg(earliest.alias("first"))
+        .select(
+            "initiator_id",
+            F.col("first").getField("time").alias("time"),
+            F.col("first").getField("channel").alias("channel"),
+            monday(F.col("first").getField("time")).alias("registration_monday"),
+        )
+    )
+
+
+def weekly_summary(
+    registrations: DataFrame, loads: DataFrame, mode: str, week_offset: int
+) -> DataFrame:
+    """One row per registration week: the rows of weekly_summary.
+
+    Args:
+        registrations: rows of :func:`first_registrations`.
+        loads: rows of app_loaded.
+        mode: ``first`` (the user's earliest load of all decides) or ``any``.
+        week_offset: weeks from the registration's week to the week that counts.
+    """
+    deciding = (
+        active_weeks(loads)
+        .groupBy("loader_id")
+        .agg(F.min("load_monday").alias("load_monday"))
+        if mode == "first"
+        else active_weeks(loads)
+    )
+    is_converted = week_diff() == week_offset
+    return (
+        registrations.join(deciding, on=is_same_user(), how="left")
+        .groupBy("initiator_id", "registration_monday")
+        .agg(F.max(F.when(is_converted, 1).otherwise(0)).alias("converted"))
+        .groupBy("registration_monday")
+        .agg(
+            F.count(F.lit(1)).alias("total_registered"),
+            F.sum("converted").cast("bigint").alias("total_converted"),
+        )
+        .withColumns(
+            {
+                "conversion_rate": whole_percent("total_converted", "total_registered"),
+                "registration_week": iso_week("registration_monday"),
+            }
+        )
+        .select(*WEEKLY_SUMMARY.column_names)
+    )
+
+
+def overall(summary: DataFrame) -> DataFrame:
+    """One row: registered and converted users of all weeks, 0 where there are none."""
+    return summary.agg(
+        *(
+            F.coalesce(F.sum(total), F.lit(0)).cast("bigint").alias(total)
+            for total in ("total_registered", "total_converted")
+        )
+    )
+
+
+def weekly_retention(
+    registrations: DataFrame,
+    loads: DataFrame,
+    newest_event: DataFrame,
+    retention_weeks: int,
+) -> DataFrame:
+    """One row per cohort and week that has begun: the rows of weekly_retention.
+
+    Args:
+        registrations: rows of :func:`first_registrations`.
+        loads: rows of app_loaded.
+        newest_event: one row, the newest_monday DATE of the newest stored app event.
+        retention_weeks: how many weeks after the registration's are followed.
+    """
+    weeks = F.explode(F.sequence(F.lit(0), F.lit(retention_weeks)))
+    cohort_weeks = (
+        registrations.groupBy("registration_monday")
+        .agg(F.count(F.lit(1)).alias("total_registered"))
+        .crossJoin(newest_event)
+        .withColumn("weeks_after", weeks)
+        .where(week_monday() <= F.col("newest_monday"))
+    )
+    active = (
+        registrations.join(active_weeks(loads), on=is_same_user(), how="inner")
+        .groupBy(
+            F.col("registration_monday").alias("active_cohort"),
+            week_diff().alias("active_week"),
+        )
+        .agg(F.count(F.lit(1)).alias("active"))
+    )
+    is_same_week = (F.col("registration_monday") == F.col("active_cohort")) & (
+        F.col("weeks_after") == F.col("active_week")
+    )
+    active_users = F.coalesce("active", F.lit(0))
+    is_complete = week_monday() < F.col("newest_monday")
+    return (
+        cohort_weeks.join(active, on=is_same_week, how="left")
+        .withColumns(
+            {
+                "active_users": active_users,
+                "retention_rate": F.when(
+                    is_complete, active_users / F.col("total_registered")
+                ),
+                "is_complete": is_complete,
+                "week_start": F.col("registration_monday"),
+                "registration_week": iso_week("registration_monday"),
+            }
+        )
+        .select(*WEEKLY_RETENTION.column_names)
+    )
+
+
+def newest_event(registrations: DataFrame, loads: DataFrame) -> DataFrame:
+    """One row: newest_monday, the Monday of the newest stored app event's week."""
+    times = registrations.select("time").union(loads.select("time"))
+    return times.agg(monday(F.max("time")).alias("newest_monday"))
+
+
+def active_weeks(loads: DataFrame) -> DataFrame:
+    """One row per user and week with a load: loader_id, load_monday DATE."""
+    # Not initiator_id: each side of a join has its own names, since SQLFrame takes a
+    # shared one, used twice in the next step, from one side and then from the other.
+    return loads.select(
+        F.col("initiator_id").alias("loader_id"),
+        monday(F.col("time")).alias("load_monday"),
+    ).distinct()
+
+
+def is_same_user() -> Column:
+    """Joins registrations with :func:`active_weeks`."""
+    return F.col("initiator_id") == F.col("loader_id")
+
+
+def monday(instant: Column) -> Column:
+    """The Monday, a DATE, of the ISO week that an instant lies in."""
+    return F.trunc(F.to_date(instant), "week")
+
+
+def week_diff() -> Column:
+    """Weeks from the registration's Monday to the load's, by date arithmetic."""
+    days = F.datediff("load_monday", "registration_monday")
+    return F.floor(days / DAYS_PER_WEEK).cast("int")
+
+
+def week_monday() -> Column:
+    """The Monday that lies weeks_after weeks after the registration's."""
+    return F.date_add("registration_monday", F.col("weeks_after") * DAYS_PER_WEEK)
+
+
+def iso_week(name: str) -> Column:
+    """``YYYY-WW``: the ISO year and week of a Monday. The year is its Thursday's."""
+    week = F.lpad(F.weekofyear(name).cast("string"), 2, "0")
+    return F.concat_ws("-", F.year(F.date_add(name, 3)).cast("string"), week)
+
+
+def whole_percent(part: str, whole: str) -> Column:
+    """100 * part / whole as INT, halves rounded up; whole is at least 1."""
+    doubled = 200 * F.col(part) + F.col(whole)
+    return F.floor(doubled / (2 * F.col(whole))).cast("int")

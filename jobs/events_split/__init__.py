@@ -1,0 +1,1 @@
+"""Raw lines to typed, deduplicated staging tables, with an account of every line."""

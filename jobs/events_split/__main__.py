@@ -1,0 +1,84 @@
+"""``python -m jobs.events_split``"""
+
+import sys
+
+from jobs.engine import Engine, find_inputs
+from jobs.errors import TooManyRejectedError
+from jobs.events_split.config import EventsSplitSettings
+from jobs.ledger import LineAccount, percent
+from jobs.runner import Job, Report, main
+from jobs.tables import (
+    APP_LOADED,
+    EVENT_TABLES,
+    PLAYBACK_EVENTS,
+    REJECTED_EVENTS,
+    USER_REGISTRATION,
+    USERS,
+    VIDEOS,
+)
+
+
+def run(engine: Engine, settings: EventsSplitSettings) -> Report:
+    """Stage the six staging tables and account for every line.
+
+    Raises:
+        InputError: INPUT_DATA_PATH, users.csv or videos.csv cannot be read.
+        TooManyRejectedError: rejected_events alone is staged, for a look at the lines.
+    """
+    from jobs.events_split import model
+
+    inputs = find_inputs(engine.settings.input_data_path)
+    judged = engine.hold(model.judge(engine.read_events(inputs)))
+    tally = {
+        (outcome, detail): lines
+        for outcome, detail, lines in engine.collect(model.tally(judged))
+    }
+    engine.stage(REJECTED_EVENTS, model.only_rejected(judged))
+    rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
+    _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
+
+    notes = []
+    for table, rows in ((USERS, model.users), (VIDEOS, model.videos)):
+        path = inputs.attributes(table.name)
+        if path is None:
+            notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
+        engine.stage(table, rows(engine.read_attributes(table, path)))
+    stored = {
+        USER_REGISTRATION.name: engine.stage(
+            USER_REGISTRATION, model.only_registrations(judged)
+        ),
+        APP_LOADED.name: engine.stage(APP_LOADED, model.only_app_loads(judged)),
+        PLAYBACK_EVENTS.name: engine.stage(
+            PLAYBACK_EVENTS, model.only_playback_events(judged)
+        ),
+    }
+    kept = {table.name: tally.get((table.name, None), 0) for table in EVENT_TABLES}
+    account = LineAccount(
+        read=sum(tally.values()),
+        stored=stored,
+        duplicates={name: kept[name] - stored[name] for name in kept},
+        ignored={d: n for (o, d), n in tally.items() if o == model.IGNORED},
+        rejected=rejected,
+    )
+    return Report(lines=account, notes=tuple(notes))
+
+
+def _check_ratio(rejected: dict[str, int], read: int, limit: float) -> None:
+    lines = sum(rejected.values())
+    if lines > limit * read:
+        reasons = ", ".join(f"{name} {n:,}" for name, n in sorted(rejected.items()))
+        raise TooManyRejectedError(
+            f"{lines:,} of {read:,} lines rejected ({percent(lines, read)}), more than"
+            f" MAX_REJECTED_RATIO={limit}: {reasons}"
+        )
+
+
+JOB = Job(
+    "events_split",
+    "Raw lines to typed, deduplicated staging tables, every line accounted for.",
+    EventsSplitSettings,
+    run,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(JOB, summary=JOB.summary))

@@ -1,0 +1,322 @@
+"""The rules for a line: which table it belongs to, or why it is rejected.
+
+Rows of ``lines`` are those of ``Engine.read_events``: raw, source_file, is_object, and
+every one of EVENT_FIELDS as text.
+"""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.tables import (
+    APP_LOADED,
+    PLAYBACK_EVENTS,
+    TEXT_FIELDS,
+    USER_REGISTRATION,
+    USERS,
+    VIDEOS,
+    Table,
+)
+
+IGNORED = "ignored"
+REJECTED = "rejected"
+
+KEPT_APP_EVENTS = {
+    "registered": USER_REGISTRATION,
+    "app_loaded": APP_LOADED,
+}
+
+_STORED_TEXTS = tuple(name for name in TEXT_FIELDS if name != "timestamp")
+
+_DIGITS = r"^-?[0-9]+\z"
+_DIGITS_WITHOUT_SIGN = r"^[0-9]+\z"
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
+_DECIMAL = r"^-?[0-9]+(\.[0-9]+)?\z"
+_INT_RANGE = (-(2**31), 2**31 - 1)
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_LOCAL_TIMESTAMP = rf"{_DAY}[T ]{_TIME}:[0-5][0-9](\.[0-9]+)?"
+_MICROS_UNTIL_2100 = 4_102_444_800_000_000
+_TWO_TO_THE_63 = float(2**63)
+
+
+def judge(lines: DataFrame) -> DataFrame:
+    """One row per line, with its verdict.
+
+    Columns: outcome (the name of the table it belongs to, ``ignored`` or ``rejected``),
+    detail (the ignored event's name or the rejection's reason, else NULL), raw and
+    source_file (of rejected lines only), derived_tstamp_day DATE, instant TIMESTAMP,
+    initiator_id and value BIGINT, user_id and the other text fields.
+    """
+    return (
+        lines.transform(with_typed_fields)
+        .withColumn("reason", rejection())
+        .select(
+            outcome().alias("outcome"),
+            detail().alias("detail"),
+            F.when(is_rejected(), F.col("raw")).alias("raw"),
+            F.when(is_rejected(), F.col("source_file")).alias("source_file"),
+            F.to_date("instant").alias("derived_tstamp_day"),
+            "instant",
+            "initiator_id",
+            "value",
+            "user_id",
+            *_STORED_TEXTS,
+        )
+    )
+
+
+def with_typed_fields(lines: DataFrame) -> DataFrame:
+    """The lines with instant, initiator_id and value as typed, empty texts as NULL.
+
+    A field that breaks its rule is NULL; number keeps the text of value.
+    """
+    return (
+        lines.select(
+            "raw",
+            "source_file",
+            "is_object",
+            F.col("timestamp").alias("written_time"),
+            written_in_utc("timestamp").alias("written_in_utc"),
+            whole_number("initiator_id").alias("initiator_id"),
+            whole_seconds("value").alias("value"),
+            empty_as_null("value").alias("number"),
+            empty_as_null("user_id").alias("user_id"),
+            *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
+        )
+        .withColumn("instant", instant("written_in_utc", "written_time"))
+        .withColumn("instant", F.when(is_in_range("instant"), F.col("instant")))
+    )
+
+
+def rejection() -> Column:
+    """The first rule that a line breaks, NULL if it breaks none."""
+    return (
+        F.when(~F.col("is_object"), F.lit("malformed_json"))
+        .when(~is_playback_event() & F.col("event").isNull(), F.lit("missing_event"))
+        .when(is_ignored_app_event(), F.lit(None))
+        .when(F.col("instant").isNull(), F.lit("invalid_timestamp"))
+        .when(
+            ~is_playback_event() & F.col("initiator_id").isNull(),
+            F.lit("invalid_initiator_id"),
+        )
+        .when(is_playback_event() & F.col("user_id").isNull(), F.lit("missing_user_id"))
+        .when(
+            is_playback_event() & F.col("number").isNotNull() & F.col("value").isNull(),
+            F.lit("invalid_value"),
+        )
+    )
+
+
+def outcome() -> Column:
+    """The name of the table that a line belongs to, ``ignored`` or ``rejected``."""
+    found = F.when(is_rejected(), F.lit(REJECTED)).when(
+        is_playback_event(), F.lit(PLAYBACK_EVENTS.name)
+    )
+    for event, table in KEPT_APP_EVENTS.items():
+        found = found.when(F.col("event") == event, F.lit(table.name))
+    return found.otherwise(F.lit(IGNORED))
+
+
+def detail() -> Column:
+    """The reason of a rejection, the name of an ignored event, else NULL."""
+    return F.when(is_rejected(), F.col("reason")).when(
+        is_ignored_app_event(), F.col("event")
+    )
+
+
+def is_rejected() -> Column:
+    """Whether a judged line broke a rule."""
+    return F.col("reason").isNotNull()
+
+
+def is_playback_event() -> Column:
+    """A line with an event_name, whatever its event."""
+    return F.col("event_name").isNotNull()
+
+
+def is_ignored_app_event() -> Column:
+    """An app event that no table keeps: nothing but its name is judged."""
+    return ~is_playback_event() & ~F.col("event").isin(*KEPT_APP_EVENTS)
+
+
+def empty_as_null(name: str) -> Column:
+    """A text, NULL if it is empty."""
+    return F.nullif(F.col(name), F.lit(""))
+
+
+def written_in_utc(name: str) -> Column:
+    """An ISO 8601 date and time as if its clock showed UTC, NULL if it is none."""
+    text = F.col(name)
+    return (
+        F.when(text.rlike(rf"^{_LOCAL_TIMESTAMP}Z\z"), text)
+        .when(text.rlike(rf"^{_LOCAL_TIMESTAMP}\z"), F.concat(text, F.lit("Z")))
+        .when(
+            text.rlike(rf"^{_LOCAL_TIMESTAMP}[+-]{_TIME}\z"),
+            F.concat(F.regexp_extract(text, rf"^{_LOCAL_TIMESTAMP}", 0), F.lit("Z")),
+        )
+    )
+
+
+def instant(in_utc: str, written: str) -> Column:
+    """The instant, its fraction cut to microseconds, NULL for a day that is none.
+
+    Args:
+        in_utc: the column that :func:`written_in_utc` makes of ``written``.
+        written: the timestamp with its offset, as the line has it.
+    """
+    clock = f"try_cast({in_utc} as timestamp)"
+    hours, minutes = (
+        f"cast(regexp_extract({written}, '[+-]([0-9]+):([0-9]+)$', {group}) as int)"
+        for group in (1, 2)
+    )
+    offset = f"({hours} * 60 + {minutes})"
+    return (
+        F.when(
+            F.col(written).rlike(rf"[+]{_TIME}\z"),
+            F.expr(f"timestampadd(MINUTE, -{offset}, {clock})"),
+        )
+        .when(
+            F.col(written).rlike(rf"-{_TIME}\z"),
+            F.expr(f"timestampadd(MINUTE, {offset}, {clock})"),
+        )
+        .otherwise(F.expr(clock))
+    )
+
+
+def is_in_range(name: str) -> Column:
+    """From 1970-01-01 up to, not including, 2100-01-01."""
+    micros = F.unix_micros(name)
+    return (micros >= 0) & (micros < _MICROS_UNTIL_2100)
+
+
+def whole_number(name: str) -> Column:
+    """Digits, with or without a minus, as BIGINT; NULL for anything else."""
+    return F.when(F.col(name).rlike(_DIGITS), F.expr(f"try_cast({name} as bigint)"))
+
+
+def whole_seconds(name: str) -> Column:
+    """A number of at least 0, rounded down to BIGINT; NULL for anything else."""
+    number = F.expr(f"try_cast({name} as double)")
+    is_in_bigint = (number >= 0) & (number < _TWO_TO_THE_63)
+    return F.when(
+        F.col(name).rlike(_DIGITS_WITHOUT_SIGN), F.expr(f"try_cast({name} as bigint)")
+    ).when(
+        F.col(name).rlike(_NUMBER), F.when(is_in_bigint, F.floor(number).cast("bigint"))
+    )
+
+
+def only_registrations(judged: DataFrame) -> DataFrame:
+    """Distinct ``registered`` events: the rows of user_registration."""
+    return (
+        only(judged, USER_REGISTRATION)
+        .select(
+            "event",
+            F.col("instant").alias("time"),
+            "initiator_id",
+            "channel",
+            "derived_tstamp_day",
+        )
+        .distinct()
+    )
+
+
+def only_app_loads(judged: DataFrame) -> DataFrame:
+    """Distinct ``app_loaded`` events: the rows of app_loaded."""
+    return (
+        only(judged, APP_LOADED)
+        .select(
+            "event",
+            F.col("instant").alias("time"),
+            "initiator_id",
+            "device_type",
+            "derived_tstamp_day",
+        )
+        .distinct()
+    )
+
+
+def only_playback_events(judged: DataFrame) -> DataFrame:
+    """Distinct playback events: the rows of playback_events."""
+    return (
+        only(judged, PLAYBACK_EVENTS)
+        .select(
+            F.col("instant").alias("timestamp"),
+            "account_id",
+            "user_id",
+            "video_id",
+            "session_id",
+            "event_name",
+            "value",
+            "device",
+            "device_os",
+            "app_version",
+            "country",
+            "derived_tstamp_day",
+        )
+        .distinct()
+    )
+
+
+def only_rejected(judged: DataFrame) -> DataFrame:
+    """Distinct rejected lines: the rows of rejected_events."""
+    return (
+        judged.where(F.col("outcome") == REJECTED)
+        .select("raw", "source_file", F.col("detail").alias("reason"))
+        .distinct()
+    )
+
+
+def only(judged: DataFrame, table: Table) -> DataFrame:
+    """The judged lines that belong to a table."""
+    return judged.where(F.col("outcome") == table.name)
+
+
+def tally(judged: DataFrame) -> DataFrame:
+    """How many lines had each outcome and detail."""
+    return judged.groupBy("outcome", "detail").agg(F.count(F.lit(1)).alias("lines"))
+
+
+def users(rows: DataFrame) -> DataFrame:
+    """One row per user_id: the rows of users, typed from text."""
+    typed = rows.select(
+        empty_as_null("user_id").alias("user_id"),
+        day("signup_date").alias("signup_date"),
+        *(
+            empty_as_null(name).alias(name)
+            for name in ("subscription_tier", "age_group", "gender")
+        ),
+    )
+    return typed.transform(greatest_of_each, USERS)
+
+
+def videos(rows: DataFrame) -> DataFrame:
+    """One row per video_id: the rows of videos, typed from text."""
+    seconds = F.floor(F.expr("try_cast(duration_seconds as double)"))
+    typed = rows.select(
+        *(empty_as_null(name).alias(name) for name in ("video_id", "title", "genre")),
+        F.when(
+            F.col("duration_seconds").rlike(_DECIMAL) & seconds.between(*_INT_RANGE),
+            seconds.cast("int"),
+        ).alias("duration_seconds"),
+    )
+    return typed.transform(greatest_of_each, VIDEOS)
+
+
+def day(name: str) -> Column:
+    """A day written YYYY-MM-DD, else NULL."""
+    return F.when(F.col(name).rlike(rf"^{_DAY}\z"), F.expr(f"try_cast({name} as date)"))
+
+
+def greatest_of_each(rows: DataFrame, table: Table) -> DataFrame:
+    """Of the rows with one key (the first column) the greatest, NULL lowest."""
+    key, *others = table.column_names
+    order = Window.partitionBy(key).orderBy(
+        *(F.col(name).desc_nulls_last() for name in others)
+    )
+    return (
+        rows.where(F.col(key).isNotNull())
+        .distinct()
+        .withColumn("place", F.row_number().over(order))
+        .where(F.col("place") == 1)
+        .select(*table.column_names)
+    )

@@ -1,0 +1,115 @@
+"""What every job's command does around its rules: settings, lock, ledger, exit code."""
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.engine import Engine, Store, open_engine
+from jobs.errors import RunError, TooManyRejectedError
+from jobs.ledger import JobRecord, Report
+from jobs.settings import RunSettings, load
+
+__all__ = ["Job", "Report", "main"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of the pipeline.
+
+    Attributes:
+        name: as in ``python -m jobs.{name}``.
+        summary: what ``--help`` says of it.
+        settings: the class of its own settings.
+        run: stages the job's tables; called with the engine and those settings.
+    """
+
+    name: str
+    summary: str
+    settings: type[Any]
+    run: Callable[[Engine, Any], Report]
+
+
+def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the jobs in turn under one lock; returns the exit code of the contract."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    is_debugged = False
+    try:
+        settings, *of_jobs = load(
+            (RunSettings, *(job.settings for job in jobs)),
+            program="python -m jobs" + (f".{jobs[0].name}" if len(jobs) == 1 else ""),
+            description=summary,
+            arguments=arguments,
+        )
+        is_debugged = settings.log_level == "DEBUG"
+        _run(settings, list(zip(jobs, of_jobs, strict=True)))
+    except (Exception, KeyboardInterrupt) as error:
+        if is_debugged:
+            traceback.print_exception(error)
+        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, RunError) else 1
+    return 0
+
+
+def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
+    # Rich takes a while to import: not for --help, nor for a setting that is wrong.
+    from jobs.console import Progress, show
+
+    progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
+    store = Store(settings.output_data_path_prefix)
+    ledger = _opened(settings, store.run_id)
+    try:
+        with progress.step("engine", f"starting {settings.engine}"):
+            engine = open_engine(settings, store)
+        try:
+            for job, own_settings in jobs:
+                ledger["settings"] |= asdict(own_settings)
+                with progress.step(job.name, "running"):
+                    record = _run_job(job, own_settings, engine)
+                ledger["jobs"].append(record.as_json())
+                show(record)
+        finally:
+            engine.close()
+        ledger["status"] = "done"
+    except BaseException as error:
+        ledger["error"] = _in_one_line(error)
+        raise
+    finally:
+        ledger["finished"] = datetime.now(UTC).isoformat()
+        progress.say(f"ledger: {store.record(ledger)}")
+        store.close()
+
+
+def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
+    started = time.perf_counter()
+    try:
+        report = job.run(engine, own_settings)
+    except TooManyRejectedError:
+        engine.store.publish()  # the rejected lines alone are staged, to be looked at
+        raise
+    tables = engine.store.publish()
+    return JobRecord(job.name, time.perf_counter() - started, tables, report)
+
+
+def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
+    shown = asdict(settings)
+    del shown["spark_properties"]  # it may hold secrets
+    return {
+        "run_id": run_id,
+        "status": "failed",
+        "started": datetime.now(UTC).isoformat(),
+        "settings": shown,
+        "jobs": [],
+    }
+
+
+def _in_one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, RunError):
+        return " ".join(lines)
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

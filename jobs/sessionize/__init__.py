@@ -1,0 +1,1 @@
+"""Playback events to sessions and the session fact table."""

@@ -1,0 +1,47 @@
+"""``python -m jobs.sessionize``"""
+
+import sys
+
+from jobs.engine import Engine
+from jobs.runner import Job, Report, main
+from jobs.sessionize.config import SessionizeSettings
+from jobs.tables import (
+    FACT_USER_SESSION,
+    PLAYBACK_EVENTS,
+    USER_SESSIONS,
+    USERS,
+    VIDEOS,
+)
+
+
+def run(engine: Engine, settings: SessionizeSettings) -> Report:
+    """Stage user_sessions and fact_user_session.
+
+    Raises:
+        InputError: a staging table is not there.
+    """
+    from jobs.sessionize import model
+
+    events = engine.read(PLAYBACK_EVENTS)
+    sessions = engine.hold(
+        model.sessionize(
+            events,
+            engine.read(USERS),
+            engine.read(VIDEOS),
+            settings.session_timeout_minutes,
+        )
+    )
+    engine.stage(USER_SESSIONS, sessions)
+    engine.stage(FACT_USER_SESSION, model.with_retention(sessions, events))
+    return Report()
+
+
+JOB = Job(
+    "sessionize",
+    "Playback events to sessions and the session fact table.",
+    SessionizeSettings,
+    run,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(JOB, summary=JOB.summary))

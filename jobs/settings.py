@@ -1,0 +1,203 @@
+"""The environment and the command line, parsed once into frozen, typed objects.
+
+A settings class is a frozen dataclass whose fields are made by :func:`setting`. The
+field ``input_data_path`` is the environment variable ``INPUT_DATA_PATH`` and the flag
+``--input-data-path``; a flag wins over the environment, an empty value counts as unset.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jobs.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a setting's text is read; ``parse`` raises ValueError if it refuses it."""
+
+    parse: Callable[[str], Any]
+    takes: str
+
+
+def setting(default: str, kind: Kind, means: str) -> Any:
+    """A field of a settings class.
+
+    Args:
+        default: its text when nobody sets it, as one would write it in the environment.
+        kind: how its text is read.
+        means: one sentence for ``--help``.
+    """
+    return field(metadata={"default": default, "kind": kind, "means": means})
+
+
+def one_of(*choices: str) -> Kind:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(text)
+        return text
+
+    return Kind(parse, " or ".join(choices))
+
+
+def whole_number(at_least: int | None = None) -> Kind:
+    def parse(text: str) -> int:
+        number = int(text)
+        if at_least is not None and number < at_least:
+            raise ValueError(text)
+        return number
+
+    limit = "" if at_least is None else f" of at least {at_least}"
+    return Kind(parse, f"a whole number{limit}")
+
+
+def _ratio(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError(text)
+    return number
+
+
+def _time_zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(text) from error
+
+
+def _memory_size(text: str) -> str | None:
+    if text and not re.fullmatch(r"[1-9][0-9]*(MB|GB)", text):
+        raise ValueError(text)
+    return text or None
+
+
+def _properties(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        key, equals, value = line.partition("=")
+        if not (key.strip() and equals):
+            raise ValueError(text)
+        pairs.append((key.strip(), value.strip()))
+    return tuple(pairs)
+
+
+TEXT = Kind(str, "a text")
+RATIO = Kind(_ratio, "a number from 0 to 1")
+TIME_ZONE = Kind(_time_zone, "a time zone's name such as UTC or Europe/Berlin")
+MEMORY_SIZE = Kind(_memory_size, "a size such as 512MB or 4GB")
+PROPERTIES = Kind(_properties, "one key=value a line")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What every job needs, whichever rules it applies."""
+
+    app_name: str = setting(
+        "product-events", TEXT, "the run's name, as Spark and the ledger show it"
+    )
+    engine: str = setting(
+        "duckdb",
+        one_of("duckdb", "spark"),
+        "duckdb runs embedded, without a JVM; spark needs Java 17",
+    )
+    spark_master: str = setting(
+        "local[*]", TEXT, "where Spark runs, such as local[2] or spark://host:7077"
+    )
+    spark_properties: tuple[tuple[str, str], ...] = setting(
+        "", PROPERTIES, "more Spark settings, one key=value a line"
+    )
+    input_data_path: str = setting(
+        "./data-input",
+        TEXT,
+        "a directory, a glob or a file of events; users.csv and videos.csv lie beside",
+    )
+    output_data_path_prefix: str = setting(
+        "./data-output", TEXT, "the directory that holds the tables"
+    )
+    reporting_timezone: str = setting(
+        "UTC", TIME_ZONE, "the zone whose days and weeks the tables speak of"
+    )
+    memory_limit: str | None = setting(
+        "",
+        MEMORY_SIZE,
+        "the memory that the engine may use before it spills to disk; "
+        "unset: the engine's own choice",
+    )
+    log_level: str = setting(
+        "INFO",
+        one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        "DEBUG adds tracebacks, WARNING hides the progress",
+    )
+
+
+def load(
+    classes: Sequence[type[Any]],
+    program: str,
+    description: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> list[Any]:
+    """One object of each settings class, from the environment and the command line.
+
+    ``--help`` prints every setting of these classes with its default, and exits.
+
+    Raises:
+        SettingError: a flag is unknown, or a value is not what its setting takes.
+    """
+    environment = os.environ if environment is None else environment
+    flags = _parser(classes, program, description).parse_args(
+        [_spelled(word) for word in arguments]
+    )
+    return [
+        cls(**{f.name: _value(f, flags, environment) for f in fields(cls)})
+        for cls in classes
+    ]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise SettingError(f"{message} (--help lists the settings)")
+
+
+def _parser(
+    classes: Sequence[type[Any]], program: str, description: str
+) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=program,
+        description=description,
+        epilog="Each is also an environment variable: --app-name is APP_NAME.",
+        allow_abbrev=False,
+    )
+    for cls in classes:
+        for f in fields(cls):
+            takes = f.metadata["kind"].takes
+            default = f.metadata["default"] or "unset"
+            parser.add_argument(
+                "--" + f.name.replace("_", "-"),
+                metavar="VALUE",
+                help=f"{f.metadata['means']} [{takes}; default: {default}]",
+            )
+    return parser
+
+
+def _spelled(word: str) -> str:
+    """``--INPUT_DATA_PATH=x`` is ``--input-data-path=x``; other words stay."""
+    name, equals, value = word.partition("=")
+    if name.startswith("--"):
+        return name.lower().replace("_", "-") + equals + value
+    return word
+
+
+def _value(f: Any, flags: argparse.Namespace, environment: Mapping[str, str]) -> Any:
+    name = f.name.upper()
+    given = getattr(flags, f.name)
+    text = given if given is not None else environment.get(name)
+    kind = cast(Kind, f.metadata["kind"])
+    try:
+        return kind.parse(text or f.metadata["default"])
+    except ValueError:
+        raise SettingError(f"{name}={text}: it takes {kind.takes}") from None

@@ -1,0 +1,512 @@
+"""The data contract in plain Python: slow, short and meant to be obviously right.
+
+Every table is computed from the raw bytes of the input files with nothing but the
+standard library. Tests hold the real engines against it, so it shares no code with
+them: a misreading would have to be made twice to go unnoticed.
+"""
+
+import csv
+import gzip
+import io
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import chain
+from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
+
+Row = dict[str, Any]
+
+EVENT_FILE = re.compile(r"(?s).*\.(json|jsonl|ndjson)(\.gz)?")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+TIMESTAMP = re.compile(
+    DAY.pattern + r"[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
+)
+INTEGER = re.compile(r"-?[0-9]+")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+THREE_DAYS = timedelta(hours=72)
+
+# The instant of a row, and the column of its day.
+PARTITION_DAYS = {
+    "user_registration": ("time", "derived_tstamp_day"),
+    "app_loaded": ("time", "derived_tstamp_day"),
+    "playback_events": ("timestamp", "derived_tstamp_day"),
+    "user_sessions": ("session_start_ts", "session_start_day"),
+    "fact_user_session": ("session_start_ts", "session_start_day"),
+}
+PLAYBACK: tuple[str, ...]
+PLAYBACK = ("timestamp", "account_id", "user_id", "video_id", "session_id")
+PLAYBACK += ("event_name", "value", "device", "device_os", "app_version", "country")
+SESSION_TEXTS = ("account_id", "device", "device_os", "app_version", "country")
+EVENT_TABLES = ("user_registration", "app_loaded", "playback_events")
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """The settings that change rows, with their defaults."""
+
+    reporting_timezone: str = "UTC"
+    session_timeout_minutes: int = 30
+    conversion_mode: str = "first"
+    conversion_week_offset: int = 1
+    retention_weeks: int = 12
+
+
+class Counts(TypedDict):
+    """The ledger: `read` lines are the sum of all the others."""
+
+    read: int
+    stored: Counter[str]
+    duplicates: Counter[str]
+    ignored: Counter[str]
+    rejected: Counter[str]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The tables by name, the ledger, and the conversion rate over all weeks."""
+
+    tables: dict[str, list[dict[str, object]]]
+    counts: Counts
+    metric: Fraction | None
+
+
+class Ignored(Exception):
+    """An app event of a name that is not kept; says the name."""
+
+
+class Rejected(Exception):
+    """A line that breaks a rule; says the reason."""
+
+
+def reference_tables(
+    files: Mapping[str, bytes], settings: ReferenceSettings = ReferenceSettings()
+) -> Reference:
+    """Every table, the ledger and the metric of `files`: names and their bytes.
+
+    Rows are in no particular order. Their columns are, the partition column last.
+    """
+    zone = ZoneInfo(settings.reporting_timezone)
+    events: dict[str, list[Row]] = {table: [] for table in EVENT_TABLES}
+    rejected_events: list[Row] = []
+    ignored: Counter[str] = Counter()
+    read = 0
+    for source_file, content in files.items():
+        for raw in event_lines(source_file, content):
+            read += 1
+            try:
+                table, event = judge(raw)
+                events[table].append(event)
+            except Ignored as name:
+                ignored[str(name)] += 1
+            except Rejected as reason:
+                rejected = {"raw": raw, "source_file": source_file}
+                rejected_events.append(rejected | {"reason": str(reason)})
+
+    stored = {table: without_duplicates(rows) for table, rows in events.items()}
+    registrations, loads, playback = (stored[table] for table in EVENT_TABLES)
+    users = csv_table(files.get("users.csv"), USERS)
+    videos = csv_table(files.get("videos.csv"), VIDEOS)
+    timeout = timedelta(minutes=settings.session_timeout_minutes)
+    sessions = user_sessions(playback, users, videos, timeout)
+    loaded, registered = weeks_by_user(loads, zone), weeks_by_user(registrations, zone)
+    cohorts: dict[date, list[int]] = defaultdict(list)
+    for initiator, weeks in registered.items():
+        cohorts[weeks[0]].append(initiator)
+    newest_week = max(chain(*loaded.values(), *registered.values()), default=date.min)
+    summary = weekly_summary(cohorts, loaded, settings)
+    retention = weekly_retention(cohorts, loaded, newest_week, settings)
+    tables = {
+        **stored,
+        "users": users,
+        "videos": videos,
+        "rejected_events": without_duplicates(rejected_events),
+        "user_sessions": sessions,
+        "fact_user_session": fact_user_session(sessions, playback),
+        "weekly_summary": summary,
+        "weekly_retention": retention,
+    }
+    for table, (instant_column, day_column) in PARTITION_DAYS.items():
+        for row in tables[table]:
+            row[day_column] = local_day(row[instant_column], zone)
+
+    counts = Counts(
+        read=read,
+        stored=Counter({table: len(rows) for table, rows in stored.items()}),
+        duplicates=Counter(
+            {table: len(events[table]) - len(stored[table]) for table in EVENT_TABLES}
+        ),
+        ignored=ignored,
+        rejected=Counter(row["reason"] for row in rejected_events),
+    )
+    converted = sum(row["total_converted"] for row in summary)
+    metric = Fraction(converted, len(registered)) if registered else None
+    return Reference(tables, counts, metric)
+
+
+def without_duplicates(rows: list[Row]) -> list[Row]:
+    """One of each: rows with the same values in all columns are the same row."""
+    return list({tuple(row.items()): row for row in rows}.values())
+
+
+def local_day(at: datetime, zone: ZoneInfo) -> date:
+    """The day of an instant in the reporting time zone."""
+    return at.astimezone(zone).date()
+
+
+# Lines and their verdicts
+
+
+def event_lines(name: str, content: bytes) -> list[str]:
+    """The lines of an event file that are not blank, without line end and BOM."""
+    if not EVENT_FILE.fullmatch(name):
+        return []
+    content = gzip.decompress(content) if name.endswith(".gz") else content
+    lines = re.split("\r\n|\n|\r", content.decode("utf-8", errors="replace"))
+    lines = [line.removeprefix("\ufeff") for line in lines]
+    return [line for line in lines if line.strip(" \t")]
+
+
+def judge(line: str) -> tuple[str, Row]:
+    """A line's table and row; raises Ignored or Rejected."""
+    fields = json_object(line)
+    event = text(fields, "event")
+    if text(fields, "event_name") is not None:
+        row: Row = {name: text(fields, name) for name in PLAYBACK}
+        row["timestamp"] = instant(fields)
+        row["user_id"] = user_id(fields)
+        row["value"] = whole_seconds(fields)
+        return "playback_events", row
+    if event is None:
+        raise Rejected("missing_event")
+    if event not in ("registered", "app_loaded"):
+        raise Ignored(event)
+    row = {"event": event, "time": instant(fields)}
+    row["initiator_id"] = initiator_id(fields)
+    if event == "registered":
+        return "user_registration", row | {"channel": text(fields, "channel")}
+    return "app_loaded", row | {"device_type": text(fields, "device_type")}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A JSON number, as it was written."""
+
+    token: str
+
+
+class Pairs(tuple[tuple[str, object], ...]):
+    """A JSON object, with repeated keys still in it."""
+
+
+def json_object(line: str) -> Row:
+    """The fields of one strict JSON object; of a repeated key the first counts."""
+    try:
+        value = json.loads(
+            line,
+            object_pairs_hook=Pairs,
+            parse_int=Number,
+            parse_float=Number,
+            parse_constant=refuse_constant,
+        )
+        refuse_lone_surrogates(value)
+    except ValueError:
+        raise Rejected("malformed_json") from None
+    if not isinstance(value, Pairs):
+        raise Rejected("malformed_json")
+    return dict(reversed(value))
+
+
+def refuse_constant(token: str) -> None:
+    """Raise ValueError for NaN, Infinity and -Infinity, which Python would read."""
+    raise ValueError(token)
+
+
+def refuse_lone_surrogates(value: object) -> None:
+    """Raise ValueError if any key or string, however deep, is no proper Unicode."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list | tuple):
+            todo.extend(item)
+        elif isinstance(item, str):
+            item.encode("utf-8")
+
+
+def text(fields: Row, name: str) -> str | None:
+    """A text field: a string, or a number or boolean as written."""
+    value = fields.get(name)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return "0" if value.token == "-0" else value.token
+    return value if isinstance(value, str) and value else None
+
+
+def instant(fields: Row) -> datetime:
+    """The timestamp in UTC; Python, too, cuts a long fraction to microseconds."""
+    written = text(fields, "timestamp") or ""
+    try:
+        at = datetime.fromisoformat(written) if TIMESTAMP.fullmatch(written) else None
+    except ValueError:  # There is no such day.
+        at = None
+    if at is not None and at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    if at is None or not EPOCH <= at < END_OF_TIME:
+        raise Rejected("invalid_timestamp")
+    return at.astimezone(UTC)
+
+
+def initiator_id(fields: Row) -> int:
+    """A 64-bit integer, written as a JSON integer or as a string of digits."""
+    value, digits = fields.get("initiator_id"), ""
+    if isinstance(value, Number) and INTEGER.fullmatch(value.token):
+        digits = value.token
+    if isinstance(value, str) and re.fullmatch("[0-9]+", value):
+        digits = value
+    # Decimal, because int() refuses thousands of digits.
+    if not digits or not -(2**63) <= Decimal(digits) < 2**63:
+        raise Rejected("invalid_initiator_id")
+    return int(Decimal(digits))
+
+
+def user_id(fields: Row) -> str:
+    """A non-empty string."""
+    value = fields.get("user_id")
+    if not isinstance(value, str) or not value:
+        raise Rejected("missing_user_id")
+    return value
+
+
+def whole_seconds(fields: Row) -> int | None:
+    """The value rounded down: an integer exactly, else the double that it means."""
+    value = fields.get("value")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, Number):
+        raise Rejected("invalid_value")
+    is_integer = INTEGER.fullmatch(value.token)
+    number = Decimal(value.token) if is_integer else float(value.token)
+    if not 0 <= number < 2**63:
+        raise Rejected("invalid_value")
+    return math.floor(number)
+
+
+# users.csv and videos.csv
+
+
+def existing_day(written: str) -> date | None:
+    """A date written YYYY-MM-DD, if there is such a day."""
+    try:
+        return date.fromisoformat(written) if DAY.fullmatch(written) else None
+    except ValueError:
+        return None
+
+
+def int32(written: str) -> int | None:
+    """A decimal number rounded down, if it fits in 32 bits."""
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", written):
+        return None
+    number = math.floor(Decimal(written))
+    return number if -(2**31) <= number < 2**31 else None
+
+
+# The columns of each file, the key first, and how their text is read.
+Readers = dict[str, Callable[[str], Any]]
+USERS: Readers = {"user_id": str, "signup_date": existing_day}
+USERS |= {"subscription_tier": str, "age_group": str, "gender": str}
+VIDEOS: Readers = {"video_id": str, "title": str, "genre": str}
+VIDEOS |= {"duration_seconds": int32}
+
+
+def csv_table(content: bytes | None, columns: Readers) -> list[Row]:
+    """The greatest row of each key; no rows without a file."""
+    written = (content or b"").decode("utf-8-sig", errors="replace")
+    key = next(iter(columns))
+    greatest: dict[str, Row] = {}
+    for record in csv.DictReader(io.StringIO(written, newline="")):
+        row: Row = {
+            name: read(record[name]) if record.get(name) else None
+            for name, read in columns.items()
+        }
+        if row[key] is not None:
+            rival = greatest.get(row[key], row)
+            greatest[row[key]] = max(row, rival, key=nulls_lowest)
+    return list(greatest.values())
+
+
+def nulls_lowest(row: Row) -> list[tuple[bool, object]]:
+    """What rows are compared by: column by column, NULL below everything."""
+    return [(value is not None, value) for value in row.values()]
+
+
+# Sessions
+
+
+def user_sessions(
+    playback: list[Row], users: list[Row], videos: list[Row], timeout: timedelta
+) -> list[Row]:
+    """Every session; those of one user lie together, in the order of their number."""
+    user_by_id = {user["user_id"]: user for user in users}
+    video_by_id = {video["video_id"]: video for video in videos}
+    by_user = defaultdict(list)
+    for event in playback:
+        by_user[event["user_id"]].append(event)
+    rows = []
+    for name, events in by_user.items():
+        user = user_by_id.get(name, dict.fromkeys(USERS))
+        sessions = [
+            session_row(session_id, members, user, video_by_id)
+            for session_id, members in events_by_session(events, timeout).items()
+        ]
+        sessions.sort(key=lambda row: (row["session_start_ts"], row["session_id"]))
+        for number, row in enumerate(sessions, start=1):
+            rows.append(row | {"session_number": number})
+    return rows
+
+
+def events_by_session(events: list[Row], timeout: timedelta) -> dict[str, list[Row]]:
+    """One user's events by session_id, which a long enough pause makes up."""
+    sessions = defaultdict(list)
+    derived_id, latest = "", EPOCH
+    for event in sorted(events, key=lambda event: event["timestamp"]):
+        at, session_id = event["timestamp"], event["session_id"]
+        if session_id is None:
+            if not derived_id or at - latest > timeout:
+                derived_id = f"{event['user_id']}-{(at - EPOCH) // MICROSECOND}"
+            session_id, latest = derived_id, at
+        sessions[session_id].append(event)
+    return sessions
+
+
+def session_row(
+    session_id: str, events: list[Row], user: Row, video_by_id: dict[str, Row]
+) -> Row:
+    """One session, but for its number."""
+
+    def times(name: str) -> list[datetime]:
+        return [event["timestamp"] for event in events if event["event_name"] == name]
+
+    def first(column: str) -> Any:
+        """At equal times the smallest."""
+        known = [event for event in events if event[column] is not None]
+        values = [(event["timestamp"], event[column]) for event in known]
+        return min(values)[1] if values else None
+
+    everything = [event["timestamp"] for event in events]
+    watched = [e["value"] or 0 for e in events if e["event_name"] == "watch_time"]
+    video = video_by_id.get(first("video_id") or "", dict.fromkeys(VIDEOS))
+    return {
+        "user_id": events[0]["user_id"],
+        "session_id": session_id,
+        "session_start_ts": min(times("session_start") or everything),
+        "start_observed": bool(times("session_start")),
+        "session_end_ts": max(times("session_end") or everything),
+        "total_watch_time_s": sum(watched),
+        "event_count": len(events),
+        "has_heart": int(bool(times("heart"))),
+        "has_like": int(bool(times("like"))),
+        **{column: first(column) for column in SESSION_TEXTS},
+        "first_video_id": first("video_id"),
+        "first_video_title": video["title"],
+        "first_genre": video["genre"],
+        "first_video_duration_s": video["duration_seconds"],
+        **{column: user[column] for column in USERS if column != "user_id"},
+    }
+
+
+def fact_user_session(sessions: list[Row], playback: list[Row]) -> list[Row]:
+    """Every session, and what came of it."""
+    newest = max((event["timestamp"] for event in playback), default=EPOCH)
+    rows = []
+    for row, later in zip(sessions, [*sessions[1:], {}], strict=False):
+        next_one = later if later.get("user_id") == row["user_id"] else {}
+        start, next_start = row["session_start_ts"], next_one.get("session_start_ts")
+        retained = next_start is not None and next_start - start <= THREE_DAYS
+        outcome = {
+            "reached_30s": int(row["total_watch_time_s"] >= 30),
+            "dropoff_under_10s": int(row["total_watch_time_s"] < 10),
+            "next_session_start_ts": next_start,
+            "next_session_number": next_one.get("session_number"),
+            "retained_next_session_within_3d": int(retained),
+            "retention_observed": retained or newest - start >= THREE_DAYS,
+        }
+        rows.append(row | outcome)
+    return rows
+
+
+# Conversion
+
+
+def year_week(day: date) -> str:
+    """ISO year and week, as in 2020-53."""
+    year, week, _ = day.isocalendar()
+    return f"{year:04d}-{week:02d}"
+
+
+def weeks_by_user(rows: list[Row], zone: ZoneInfo) -> dict[int, list[date]]:
+    """The weeks of each user's events, as their Mondays, in time order."""
+    weeks: dict[int, list[date]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row["time"]):
+        day = local_day(row["time"], zone)
+        weeks[row["initiator_id"]].append(day - timedelta(days=day.weekday()))
+    return weeks
+
+
+def weekly_summary(
+    cohorts: dict[date, list[int]],
+    loaded: dict[int, list[date]],
+    settings: ReferenceSettings,
+) -> list[Row]:
+    """How many of each registration week converted: by their first load, or by any."""
+    deciding = slice(1) if settings.conversion_mode == "first" else slice(None)
+    rows = []
+    for start, members in cohorts.items():
+        wanted = start + timedelta(weeks=settings.conversion_week_offset)
+        converted = sum(wanted in loaded.get(user, [])[deciding] for user in members)
+        percent = Fraction(100 * converted, len(members))
+        row = {
+            "total_registered": len(members),
+            "total_converted": converted,
+            "conversion_rate": math.floor(percent + Fraction(1, 2)),
+            "registration_week": year_week(start),
+        }
+        rows.append(row)
+    return rows
+
+
+def weekly_retention(
+    cohorts: dict[date, list[int]],
+    loaded: dict[int, list[date]],
+    newest_week: date,
+    settings: ReferenceSettings,
+) -> list[Row]:
+    """Who came back, for each registration week and each week begun since then."""
+    rows = []
+    for start, members in cohorts.items():
+        for weeks_after in range(settings.retention_weeks + 1):
+            week = start + timedelta(weeks=weeks_after)
+            if week > newest_week:
+                break
+            is_complete = week < newest_week
+            active = sum(week in loaded.get(user, []) for user in members)
+            row = {
+                "week_start": start,
+                "weeks_after": weeks_after,
+                "total_registered": len(members),
+                "active_users": active,
+                "retention_rate": active / len(members) if is_complete else None,
+                "is_complete": is_complete,
+                "registration_week": year_week(start),
+            }
+            rows.append(row)
+    return rows

@@ -1,0 +1,158 @@
+"""The commands as a user runs them: what they print, and how they end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.tables import TABLES
+from jobs.unit_tests import published
+from jobs.unit_tests.conftest import ENGINE
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+LINE = (
+    b'{"event": "registered", "timestamp": "2021-01-01 00:00:00", "initiator_id": 1}\n'
+)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs ``python -m jobs…`` with settings in the environment."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "e.jsonl").write_bytes(LINE)
+
+    def run(*flags, module="jobs", **settings):
+        environment = dict(os.environ) | {
+            "ENGINE": ENGINE,
+            "SPARK_MASTER": "local[2]",
+            "INPUT_DATA_PATH": str(tmp_path / "in"),
+            "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
+            **settings,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", module, *flags],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def error_of(ended):
+    """The last line on stderr; there is no traceback before it."""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr.strip().splitlines()[-1]
+
+
+def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
+    ended = command()
+    assert ended.returncode == 0, ended.stderr
+    assert "registered" not in ended.stderr
+    assert "user_registration" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "Metric: 0.00%"
+    assert "There is no users.csv: its attributes are NULL." in ended.stdout
+    ledger = published.ledger(tmp_path / "out")
+    assert ledger["status"] == "done"
+    assert [job["job"] for job in ledger["jobs"]] == [
+        "events_split",
+        "sessionize",
+        "conversion_rate",
+    ]
+    counts = {name: n for job in ledger["jobs"] for name, n in job["tables"].items()}
+    assert set(counts) == {table.name for table in TABLES}
+    assert ledger["jobs"][0]["lines"]["read"] == 1
+
+
+def test_the_jobs_one_by_one_give_the_tables_of_the_pipeline(command, tmp_path):
+    together = command()
+    for job in ("events_split", "sessionize", "conversion_rate"):
+        ended = command(
+            module=f"jobs.{job}", OUTPUT_DATA_PATH_PREFIX=str(tmp_path / "apart")
+        )
+        assert ended.returncode == 0, ended.stderr
+    assert together.returncode == 0
+    assert published.everything(tmp_path / "apart") == published.everything(
+        tmp_path / "out"
+    )
+
+
+def test_a_wrong_setting_exits_2_and_touches_nothing(command, tmp_path):
+    ended = command(REPORTING_TIMEZONE="Mars")
+    assert ended.returncode == 2
+    assert error_of(ended) == (
+        "error: REPORTING_TIMEZONE=Mars: it takes a time zone's name such as UTC or"
+        " Europe/Berlin"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_input_exits_3(command, tmp_path):
+    ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"))
+    assert ended.returncode == 3
+    assert error_of(ended) == f"error: {tmp_path}/nowhere: no such file or directory"
+
+
+def test_a_missing_table_exits_3(command):
+    ended = command(module="jobs.sessionize")
+    assert ended.returncode == 3
+    assert "there is no table playback_events yet" in error_of(ended)
+
+
+def test_too_many_rejects_exit_4_and_leave_the_tables_but_show_the_lines(
+    command, tmp_path
+):
+    assert command().returncode == 0
+    before = published.everything(tmp_path / "out")
+    (tmp_path / "in" / "e.jsonl").write_bytes(LINE + b"no JSON\n")
+    ended = command(MAX_REJECTED_RATIO="0.49")
+    assert ended.returncode == 4
+    assert error_of(ended) == (
+        "error: 1 of 2 lines rejected (50.00%), more than MAX_REJECTED_RATIO=0.49:"
+        " malformed_json 1"
+    )
+    after = published.everything(tmp_path / "out")
+    assert after.pop("rejected_events") == [("no JSON", "e.jsonl", "malformed_json")]
+    before.pop("rejected_events")
+    assert after == before
+    assert published.ledger(tmp_path / "out")["status"] == "failed"
+    assert command(MAX_REJECTED_RATIO="0.5").returncode == 0
+
+
+def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
+    from jobs.engine import Store
+
+    store = Store(str(tmp_path / "out"))
+    ended = command()
+    store.close()
+    assert ended.returncode == 5
+    assert f"is being written by process {os.getpid()}" in error_of(ended)
+
+
+def test_a_traceback_is_for_debugging(command, tmp_path):
+    ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"), LOG_LEVEL="DEBUG")
+    assert ended.returncode == 3
+    assert "Traceback" in ended.stderr
+
+
+@pytest.mark.parametrize("job", ["events_split", "sessionize", "conversion_rate"])
+def test_every_job_has_help(command, job):
+    ended = command("--help", module=f"jobs.{job}")
+    assert ended.returncode == 0
+    assert "--output-data-path-prefix" in ended.stdout
+
+
+@pytest.mark.skipif(ENGINE != "spark", reason="it is Spark that needs Java")
+def test_without_java_spark_says_what_to_install(command, tmp_path):
+    ended = command(JAVA_HOME=str(tmp_path / "nowhere"))
+    assert ended.returncode == 1
+    assert error_of(ended) == (
+        "error: ENGINE=spark needs Java 17 or later: install openjdk-17-jre-headless"
+        " (Debian) or set JAVA_HOME; ENGINE=duckdb needs none"
+    )

@@ -1,0 +1,189 @@
+"""Who converts, and which cohort weeks are shown."""
+
+from datetime import date
+
+import pytest
+
+from jobs.conversion_rate import model
+from jobs.ledger import percent
+from jobs.unit_tests.conftest import data_frame, micros
+
+REGISTRATIONS = "time TIMESTAMP, initiator_id BIGINT, channel STRING"
+LOADS = "time TIMESTAMP, initiator_id BIGINT"
+MONDAY = "2020-12-28T00:00:00Z"
+
+
+@pytest.fixture
+def summary_of(table, rows_of):
+    """weekly_summary as (week, registered, converted, percent)."""
+
+    def summarize(registrations, loads, mode="first", offset=1):
+        rows = model.weekly_summary(
+            model.first_registrations(table(REGISTRATIONS, registrations)),
+            table(LOADS, loads),
+            mode,
+            offset,
+        )
+        return rows_of(
+            rows.select(
+                "registration_week",
+                "total_registered",
+                "total_converted",
+                "conversion_rate",
+            )
+        )
+
+    return summarize
+
+
+@pytest.fixture
+def retention_of(table, rows_of):
+    """weekly_retention, from the registration week to is_complete."""
+
+    def follow(registrations, loads, weeks=12):
+        registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
+        rows = model.weekly_retention(
+            model.first_registrations(registered),
+            loaded,
+            model.newest_event(registered, loaded),
+            weeks,
+        )
+        return rows_of(
+            rows.select(
+                "registration_week",
+                "week_start",
+                "weeks_after",
+                "total_registered",
+                "active_users",
+                "retention_rate",
+                "is_complete",
+            )
+        )
+
+    return follow
+
+
+def test_a_registration_is_the_earliest_and_at_equal_times_of_the_smallest_channel(
+    table, rows_of
+):
+    rows = table(
+        REGISTRATIONS,
+        [
+            ["2021-01-05T00:00:00Z", 1, "a"],
+            [MONDAY, 1, None],
+            [MONDAY, 1, "c"],
+            [MONDAY, 1, "b"],
+            [MONDAY, 2, None],
+        ],
+    )
+    assert rows_of(model.first_registrations(rows)) == [
+        (1, micros(MONDAY), "b", date(2020, 12, 28)),
+        (2, micros(MONDAY), None, date(2020, 12, 28)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("instant", "week"),
+    [
+        ("2021-01-01T00:00:00Z", "2020-53"),
+        ("2021-01-03T23:59:59.999999Z", "2020-53"),
+        ("2021-01-04T00:00:00Z", "2021-01"),
+        ("2019-12-30T00:00:00Z", "2020-01"),
+        ("2018-12-31T00:00:00Z", "2019-01"),
+    ],
+)
+def test_a_week_is_the_iso_week(summary_of, instant, week):
+    assert summary_of([[instant, 1, None]], []) == [(week, 1, 0, 0)]
+
+
+def test_the_week_after_is_counted_in_weeks_not_in_days(summary_of):
+    sunday, monday = "2021-01-03T23:59:59Z", "2021-01-04T00:00:00Z"
+    next_sunday = "2021-01-10T23:59:59Z"
+    registered = [[sunday, 1, None], [MONDAY, 2, None], [MONDAY, 3, None]]
+    loads = [[monday, 1], [next_sunday, 2], ["2021-01-11T00:00:00Z", 3]]
+    assert summary_of(registered, loads) == [("2020-53", 3, 2, 67)]
+
+
+def test_first_asks_for_the_earliest_load_of_all(summary_of):
+    registered = [[MONDAY, 1, None], [MONDAY, 2, None]]
+    loads = [
+        ["2020-12-20T00:00:00Z", 1],
+        ["2021-01-05T00:00:00Z", 1],
+        ["2021-01-05T00:00:00Z", 2],
+        ["2021-01-12T00:00:00Z", 2],
+    ]
+    assert summary_of(registered, loads) == [("2020-53", 2, 1, 50)]
+    assert summary_of(registered, loads, mode="any") == [("2020-53", 2, 2, 100)]
+
+
+def test_the_week_that_counts_is_a_setting(summary_of):
+    registered, loads = [[MONDAY, 1, None]], [["2021-01-12T00:00:00Z", 1]]
+    assert summary_of(registered, loads, offset=2) == [("2020-53", 1, 1, 100)]
+    assert summary_of(registered, loads, offset=0) == [("2020-53", 1, 0, 0)]
+    before = [["2020-12-27T00:00:00Z", 1]]
+    assert summary_of(registered, before, offset=-1) == [("2020-53", 1, 1, 100)]
+
+
+def test_percents_round_halves_up(summary_of):
+    registered = [[MONDAY, i, None] for i in range(8)]
+    loads = [["2021-01-05T00:00:00Z", 0]]
+    assert summary_of(registered, loads) == [("2020-53", 8, 1, 13)]
+    assert summary_of(registered[:1] * 2, loads) == [("2020-53", 1, 1, 100)]
+
+
+def test_a_load_of_somebody_who_never_registered_does_not_count(summary_of):
+    assert summary_of([], [[MONDAY, 1]]) == []
+
+
+def test_days_and_weeks_are_those_of_the_reporting_time_zone(open_here):
+    engine = open_here(**{"reporting-timezone": "America/New_York"})
+    late_on_sunday = "2021-01-04T04:59:59Z"
+    registered = data_frame(engine, REGISTRATIONS, [[late_on_sunday, 1, None]])
+    loads = data_frame(engine, LOADS, [["2021-01-04T05:00:00Z", 1]])
+    summary = model.weekly_summary(
+        model.first_registrations(registered), loads, "first", 1
+    )
+    assert engine.collect(summary) == [(1, 1, 100, "2020-53")]
+
+
+def test_an_unfinished_week_has_no_rate_and_one_not_begun_no_row(retention_of):
+    registered = [
+        [MONDAY, 1, None],
+        [MONDAY, 2, None],
+        ["2021-01-11T00:00:00Z", 3, None],
+    ]
+    loads = [[MONDAY, 1], ["2021-01-05T00:00:00Z", 1], ["2021-01-05T09:00:00Z", 1]]
+    first, second = date(2020, 12, 28), date(2021, 1, 11)
+    assert retention_of(registered, loads) == [
+        ("2020-53", first, 0, 2, 1, 0.5, True),
+        ("2020-53", first, 1, 2, 1, 0.5, True),
+        ("2020-53", first, 2, 2, 0, None, False),
+        ("2021-02", second, 0, 1, 0, None, False),
+    ]
+
+
+def test_a_week_has_ended_with_the_first_event_of_the_next(retention_of):
+    late = [["2021-01-03T23:59:59.999999Z", 9]]
+    assert retention_of([[MONDAY, 1, None]], late)[0][-1] is False
+    next_week = [["2021-01-04T00:00:00Z", 9]]
+    assert retention_of([[MONDAY, 1, None]], next_week)[0][-1] is True
+
+
+def test_a_cohort_is_followed_for_as_many_weeks_as_asked(retention_of):
+    rows = retention_of([[MONDAY, 1, None]], [["2021-03-01T00:00:00Z", 1]], weeks=2)
+    assert [row[2] for row in rows] == [0, 1, 2]
+
+
+def test_no_events_give_no_cohorts(retention_of, summary_of, table, engine):
+    assert retention_of([], []) == []
+    assert summary_of([], []) == []
+    empty = table("total_registered BIGINT, total_converted BIGINT", [])
+    assert engine.collect(model.overall(empty)) == [(0, 0)]
+
+
+def test_the_rate_over_all_weeks_rounds_halves_up():
+    assert percent(1, 3) == "33.33%"
+    assert percent(2, 3) == "66.67%"
+    assert percent(1, 8) == "12.50%"
+    assert percent(5, 100_000) == "0.01%"
+    assert percent(0, 0) == "n/a"

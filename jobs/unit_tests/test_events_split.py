@@ -1,0 +1,388 @@
+"""Which table a line belongs to, or why it is rejected."""
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.engine import Engine, find_inputs
+from jobs.events_split import model
+from jobs.tables import USERS, VIDEOS
+from jobs.unit_tests.conftest import collected, micros
+
+APP = {"event": "app_loaded", "timestamp": "2021-01-01T00:00:00Z", "initiator_id": 1}
+PLAYBACK = {
+    "event_name": "watch_time",
+    "timestamp": "2021-01-01T00:00:00Z",
+    "user_id": "u",
+    "value": 5,
+}
+
+
+@pytest.fixture
+def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Judges lines as the content of one file; a row per line, in their order."""
+
+    def judge(*lines: str | bytes | dict[str, Any]) -> list[dict[str, Any]]:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        # A file each keeps the order, which no engine promises.
+        for i, line in enumerate(lines):
+            text = json.dumps(line) if isinstance(line, dict) else line
+            content = text.encode() if isinstance(text, str) else text
+            (folder / f"{i:04}.jsonl").write_bytes(content)
+        read = engine.read_events(find_inputs(str(folder)))
+        rows = engine.hold(
+            read.transform(model.with_typed_fields)
+            .withColumn("reason", model.rejection())
+            .withColumns({"outcome": model.outcome(), "detail": model.detail()})
+        )
+        names = rows.columns
+        verdicts = [
+            dict(zip(names, row, strict=True)) for row in collected(engine, rows)
+        ]
+        return sorted(verdicts, key=lambda verdict: verdict["source_file"])
+
+    return judge
+
+
+def verdicts(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["detail"] or row["outcome"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        (APP, "app_loaded"),
+        (APP | {"event": "registered"}, "user_registration"),
+        (PLAYBACK, "playback_events"),
+        (PLAYBACK | {"event": "registered"}, "playback_events"),
+        (APP | {"event_name": ""}, "app_loaded"),
+    ],
+)
+def test_a_line_belongs_to_the_table_of_its_family(judged, line, verdict):
+    assert verdicts(judged(line)) == [verdict]
+
+
+def test_an_app_event_of_another_name_is_ignored_by_name(judged):
+    other = {"event": "page_view", "timestamp": "never"}
+    assert [(r["outcome"], r["detail"]) for r in judged(other)] == [
+        ("ignored", "page_view")
+    ]
+
+
+MALFORMED = [
+    '{"event": "app_loaded"',
+    '{"event": "app_loaded"} trailing',
+    '{"event": "app_loaded"}{"event": "app_loaded"}',
+    '{"event": "app_loaded"},{"event": "app_loaded"}',
+    '{"event": "app_loaded"}]',
+    '[{"event": "app_loaded"}]',
+    "5",
+    '"app_loaded"',
+    "null",
+    "{'event': 'app_loaded'}",
+    '{event: "app_loaded"}',
+    '{"event": "app_loaded",}',
+    '{"event": "app_loaded", "other": [1, ]}',
+    '{"event": "app_loaded", "other": NaN}',
+    '{"event": "app_loaded", "other": [-Infinity]}',
+    '{"event": "app_loaded", "other": 01}',
+    '{"event": "app_loaded", "other": "a\tb"}',
+    '{"event": "app_loaded", "other": "\\ud800"}',
+    "plain text",
+]
+
+
+def test_a_line_that_is_not_one_json_object_is_malformed(judged):
+    assert verdicts(judged(*MALFORMED)) == ["malformed_json"] * len(MALFORMED)
+
+
+def test_json_of_any_layout_is_read(judged):
+    lines = [
+        ' \t{ "event" : "app_loaded" , "timestamp":"2021-01-01T00:00:00Z",'
+        '"initiator_id":\t1 }  ',
+        json.dumps(APP | {"context": {"a": [1, {"b": None}]}}),
+        json.dumps(APP | {"event": "app_loaded"}).replace("app", "\\u0061pp"),
+        json.dumps(APP).replace('"event"', '"\\u0065vent"'),
+        "\ufeff" + json.dumps(APP),
+    ]
+    assert verdicts(judged(*lines)) == ["app_loaded"] * len(lines)
+
+
+def test_of_a_repeated_key_the_first_counts(judged):
+    [row] = judged('{"event": "a", "event": "registered", "\\u0065vent": null}')
+    assert (row["outcome"], row["detail"]) == ("ignored", "a")
+
+
+def test_the_first_broken_rule_is_the_reason(judged):
+    broken = [
+        {"timestamp": "x", "initiator_id": "x"},
+        {"event": "", "event_name": None},
+        {"event": "registered", "timestamp": "x", "initiator_id": "x"},
+        {"event": "registered", "timestamp": APP["timestamp"], "initiator_id": "x"},
+        {"event_name": "like", "timestamp": "x", "value": -1},
+        {"event_name": "like", "timestamp": APP["timestamp"], "value": -1},
+        {
+            "event_name": "like",
+            "timestamp": APP["timestamp"],
+            "user_id": "u",
+            "value": -1,
+        },
+    ]
+    assert verdicts(judged(*broken)) == [
+        "missing_event",
+        "missing_event",
+        "invalid_timestamp",
+        "invalid_initiator_id",
+        "invalid_timestamp",
+        "missing_user_id",
+        "invalid_value",
+    ]
+
+
+TIMESTAMPS = {
+    "2021-01-01T00:00:00Z": "2021-01-01T00:00:00Z",
+    "2021-01-01 00:00:00": "2021-01-01T00:00:00Z",
+    "2021-01-01T00:00:00.5": "2021-01-01T00:00:00.500000Z",
+    "2021-01-01T00:00:00.123456789Z": "2021-01-01T00:00:00.123456Z",
+    "2021-01-01 00:00:00.999999999": "2021-01-01T00:00:00.999999Z",
+    "2021-01-01T05:30:00+05:30": "2021-01-01T00:00:00Z",
+    "2020-12-31 16:00:00.25-08:00": "2021-01-01T00:00:00.250000Z",
+    "2021-01-01T23:59:00+23:59": "2021-01-01T00:00:00Z",
+    "1970-01-01T00:00:00Z": "1970-01-01T00:00:00Z",
+    "1969-12-31T23:00:00-01:00": "1970-01-01T00:00:00Z",
+    "2099-12-31T23:59:59.999999Z": "2099-12-31T23:59:59.999999Z",
+    "2021-03-14T02:30:00Z": "2021-03-14T02:30:00Z",
+}
+NO_TIMESTAMPS = [
+    "2021-02-30T00:00:00Z",
+    "2021-01-01",
+    "2021-01-01T24:00:00Z",
+    "2021-01-01T00:60:00Z",
+    "2021-01-01T00:00:60Z",
+    "2021-01-01T00:00Z",
+    "2021-01-01t00:00:00Z",
+    "2021-01-01T00:00:00z",
+    "2021-01-01T00:00:00.Z",
+    "2021-01-01T00:00:000Z",
+    "2021-01-01T00:00:00+0530",
+    "2021-01-01T00:00:00+24:00",
+    "2021-01-01T00:00:00 UTC",
+    " 2021-01-01T00:00:00Z",
+    "2021-01-01T00:00:00Z\n",
+    "2021-01-01T00:00:00+01:00\n",
+    "2021-01-01T00:00:00\n",
+    "2021-1-1T00:00:00Z",
+    "1609459200",
+    1609459200,
+    "1969-12-31T23:59:59.999999Z",
+    "1970-01-01T00:30:00+01:00",
+    "2100-01-01T00:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-23:59",
+    "now",
+    "",
+    None,
+    True,
+]
+
+
+def test_a_timestamp_is_an_instant_in_utc_cut_to_microseconds(judged):
+    rows = judged(*(APP | {"timestamp": written} for written in TIMESTAMPS))
+    assert [row["instant"] for row in rows] == [micros(t) for t in TIMESTAMPS.values()]
+
+
+def test_anything_else_is_no_timestamp(judged):
+    rows = judged(*(APP | {"timestamp": written} for written in NO_TIMESTAMPS))
+    assert verdicts(rows) == ["invalid_timestamp"] * len(NO_TIMESTAMPS)
+
+
+def test_an_initiator_id_is_an_exact_64_bit_integer(judged):
+    ids = {
+        3074457345618261067: 3074457345618261067,
+        "9007199254740993": 9007199254740993,
+        -(2**63): -(2**63),
+        2**63 - 1: 2**63 - 1,
+        "007": 7,
+    }
+    rows = judged(*(APP | {"initiator_id": written} for written in ids))
+    assert [row["initiator_id"] for row in rows] == list(ids.values())
+
+
+def test_anything_else_is_no_initiator_id(judged):
+    written = [
+        1.5,
+        1.0,
+        "1.0",
+        2**63,
+        str(2**63),
+        "abc",
+        "-5",
+        "+5",
+        " 5",
+        "5\n",
+        "",
+        None,
+    ]
+    written += [True, [1], {"id": 1}, "٣"]
+    lines = [json.dumps(APP | {"initiator_id": w}) for w in written]
+    lines += [json.dumps(APP).replace("1}", "1e3}"), json.dumps({**APP, "x": 1})]
+    assert verdicts(judged(*lines)) == ["invalid_initiator_id"] * (len(lines) - 1) + [
+        "app_loaded"
+    ]
+
+
+def test_a_value_is_rounded_down_to_whole_seconds(judged):
+    written = ["12", "12.99", "0", "-0", "-0.0", "1e3", "1.5E1", "0.1", "null", '""']
+    written += ["9007199254740993", "9223372036854775807", "123456789.75"]
+    line = json.dumps(PLAYBACK | {"value": "?"})
+    rows = judged(*(line.replace('"?"', w) for w in written), PLAYBACK | {"value": 7})
+    assert [row["value"] for row in rows] == (
+        [
+            12,
+            12,
+            0,
+            0,
+            0,
+            1000,
+            15,
+            0,
+            None,
+            None,
+            9007199254740993,
+            9223372036854775807,
+            123456789,
+            7,
+        ]
+    )
+    assert verdicts(rows) == ["playback_events"] * len(rows)
+
+
+def test_anything_else_is_no_value(judged):
+    written = ["-1", "-0.5", '"12"', '"NaN"', '"abc"', "true", "[1]", '{"a": 1}']
+    written += ["1e400", "9223372036854775808", "1e19"]
+    line = json.dumps(PLAYBACK | {"value": "?"})
+    rows = judged(*(line.replace('"?"', w) for w in written))
+    assert verdicts(rows) == ["invalid_value"] * len(written)
+
+
+def test_a_user_id_is_a_string(judged):
+    written = ["u", " ", "7", "üñ😀", '"quoted"', 7, "", None, True, ["u"]]
+    rows = judged(*(PLAYBACK | {"user_id": w} for w in written))
+    assert [row["user_id"] for row in rows] == [*written[:5], *[None] * 5]
+    assert verdicts(rows)[5:] == ["missing_user_id"] * 5
+
+
+def test_a_text_field_takes_numbers_and_booleans_as_they_are_written(judged):
+    written = ['"1.50"', "1.50", "7", "-0", "1e3", "12345678.5", "true", "null", '""']
+    written += ["[1]", '{"a": 1}', '"a\\"b\\\\c\\/\\u00e9\\n"', '"O\'Brien; --"']
+    line = json.dumps(PLAYBACK | {"app_version": "?"})
+    rows = judged(*(line.replace('"?"', w) for w in written))
+    assert [row["app_version"] for row in rows] == (
+        [
+            "1.50",
+            "1.50",
+            "7",
+            "0",
+            "1e3",
+            "12345678.5",
+            "true",
+            None,
+            None,
+            None,
+            None,
+            'a"b\\c/é\n',
+            "O'Brien; --",
+        ]
+    )
+
+
+def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
+    engine, tmp_path, rows_of
+):
+    (tmp_path / "in").mkdir()
+    content = b'\xef\xbb\xbf{"event": "a"}\r\n\r\n \t\n\n{"event": "b"}\n{"event": "c"}'
+    (tmp_path / "in" / "a b [1].json").write_bytes(content)
+    (tmp_path / "in" / "ü+%20.ndjson.gz").write_bytes(gzip.compress(b"\n{}\r\n[]\n"))
+    rows = engine.read_events(find_inputs(str(tmp_path / "in")))
+    assert rows_of(rows.select("source_file", "raw", "is_object")) == sorted(
+        [
+            ("a b [1].json", '{"event": "a"}', True),
+            ("a b [1].json", '{"event": "b"}', True),
+            ("a b [1].json", '{"event": "c"}', True),
+            ("ü+%20.ndjson.gz", "{}", True),
+            ("ü+%20.ndjson.gz", "[]", False),
+        ],
+        key=repr,
+    )
+
+
+def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, rows_of):
+    schema = (
+        "outcome STRING, event STRING, instant TIMESTAMP, initiator_id BIGINT,"
+        " device_type STRING, derived_tstamp_day DATE"
+    )
+    load = ["app_loaded", "app_loaded", "2021-01-01T00:00:00Z", 1, None, "2021-01-01"]
+    other = [*load[:4], "phone", "2021-01-01"]
+    rows = model.only_app_loads(table(schema, [load, load, other, other, load]))
+    assert rows_of(rows.select("initiator_id", "device_type")) == [
+        (1, "phone"),
+        (1, None),
+    ]
+
+
+def test_no_lines_give_no_rows(engine, tmp_path):
+    (tmp_path / "in").mkdir()
+    judged = model.judge(engine.read_events(find_inputs(str(tmp_path / "in"))))
+    assert engine.collect(model.tally(judged)) == []
+    assert engine.collect(model.only_playback_events(judged)) == []
+
+
+def test_of_users_with_one_id_the_greatest_stays(engine, tmp_path, rows_of):
+    (tmp_path / "users.csv").write_text(
+        "gender,user_id,signup_date,extra,age_group,subscription_tier\n"
+        "f,u1,2021-01-01,x,18-24,free\n"
+        "f,u1,2021-01-02,x,,free\n"
+        "m,u1,2021-01-02,x,18-24,\n"
+        'f,"u,2",2021-02-30,x,"18""24",\n'
+        "f,,2021-01-01,x,18-24,free\n"
+        "f,u3\n"
+        'f,u4,"2021-01-01\n"\n'
+    )
+    rows = model.users(engine.read_attributes(USERS, tmp_path / "users.csv"))
+    assert rows_of(rows) == [
+        ("u,2", None, None, '18"24', "f"),
+        ("u1", date(2021, 1, 2), "free", None, "f"),
+        ("u3", None, None, None, "f"),
+        ("u4", None, None, None, "f"),
+    ]
+
+
+def test_an_unreadable_duration_is_null(engine, tmp_path, rows_of):
+    durations = [
+        "120",
+        "120.9",
+        "-1",
+        "abc",
+        "",
+        "1e3",
+        "2147483648",
+        "2147483647",
+        " 5",
+    ]
+    lines = [f"v{i},title,genre,{d}" for i, d in enumerate(durations)]
+    path = tmp_path / "videos.csv"
+    path.write_text("\n".join(["video_id,title,genre,duration_seconds", *lines]))
+    rows = model.videos(engine.read_attributes(VIDEOS, path))
+    assert [row[3] for row in rows_of(rows)] == (
+        [120, 120, -1, None, None, None, None, 2147483647, None]
+    )
+
+
+def test_without_a_file_the_attributes_are_empty(engine):
+    assert engine.collect(model.users(engine.read_attributes(USERS, None))) == []

@@ -1,0 +1,78 @@
+"""The exact reading of a line, which every engine falls back on."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.engine.json_lines import plain_line
+from jobs.tables import EVENT_FIELDS
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def read(line):
+    """The fields of a line's plain form that are not null."""
+    fields = json.loads(plain_line(line) or "null")
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+@given(st.dictionaries(st.sampled_from(EVENT_FIELDS) | st.text(), JSON))
+def test_any_object_becomes_a_plain_one_that_stays_as_it_is(fields):
+    # JSON has no infinite numbers; this is how they would be written.
+    line = json.dumps(fields).replace("Infinity", "1e999")
+    plain = plain_line(line) or ""
+    assert list(json.loads(plain)) == list(EVENT_FIELDS)
+    assert plain_line(plain) == plain
+
+
+@given(st.text() | JSON.map(json.dumps))
+def test_a_line_is_an_object_if_a_strict_reader_says_so(line):
+    def refuse(constant):
+        raise ValueError(constant)
+
+    try:
+        is_object = isinstance(json.loads(line, parse_constant=refuse), dict)
+    except ValueError:
+        is_object = False
+    assert (plain_line(line) is not None) == is_object
+
+
+@pytest.mark.parametrize(
+    ("token", "text", "identifier", "value"),
+    [
+        ('"a"', "a", False, False),
+        ('""', "", "", ""),
+        ('"7"', "7", "7", False),
+        ('"-7"', "-7", False, False),
+        ("7", "7", 7, 7),
+        ("1.50", "1.50", 1.5, 1.5),
+        ("-0", "0", 0, 0),
+        ("true", "true", False, False),
+        ("null", None, None, None),
+        ("[1]", None, False, False),
+        ('{"a": 1}', None, False, False),
+    ],
+)
+def test_types_are_erased_only_where_they_say_nothing(token, text, identifier, value):
+    line = f'{{"device": {token}, "initiator_id": {token}, "value": {token}}}'
+    expected = {"device": text, "initiator_id": identifier, "value": value}
+    assert read(line) == {k: v for k, v in expected.items() if v is not None}
+
+
+def test_half_a_surrogate_pair_is_no_text_wherever_it_stands():
+    for line in (
+        '{"other": "\\ud83d"}',
+        '{"other": ["\\ude00"]}',
+        '{"\\ud83d": 1}',
+        '{"a": {"b": "\\ude00\\ud83d"}}',
+        '{"a": 1, "a": "\\ud83d"}',
+    ):
+        assert plain_line(line) is None
+    assert read('{"device": "\\ud83d\\ude00", "other": "\\\\ud83d"}') == {
+        "device": "😀"
+    }

@@ -1,0 +1,201 @@
+"""Where a session begins and ends, and what is known of it."""
+
+from datetime import date
+
+import pytest
+
+from jobs.sessionize import model
+from jobs.tables import PLAYBACK_EVENTS, USER_SESSIONS, USERS, VIDEOS
+from jobs.unit_tests.conftest import micros
+
+START = "2021-01-01T00:00:00Z"
+
+
+def event(timestamp=START, name="watch_time", user="u", session="s", **fields):
+    row = dict.fromkeys((column.name for column in PLAYBACK_EVENTS.columns), None)
+    row |= {"timestamp": timestamp, "event_name": name, "user_id": user}
+    return list((row | {"session_id": session} | fields).values())
+
+
+@pytest.fixture
+def sessions_of(table, rows_of):
+    """Sessionizes events; a dict per session, by user and order."""
+
+    def sessionize(*events, users=(), videos=(), timeout=30, columns=None):
+        sessions = model.sessionize(
+            table(PLAYBACK_EVENTS.columns, events),
+            table(USERS.columns, users),
+            table(VIDEOS.columns, videos),
+            timeout,
+        )
+        names = sessions.columns
+        assert names == USER_SESSIONS.column_names
+        rows = [dict(zip(names, row, strict=True)) for row in rows_of(sessions)]
+        return sorted(rows, key=lambda r: (r["user_id"], r["session_number"]))
+
+    return sessionize
+
+
+@pytest.fixture
+def facts_of(table, rows_of):
+    def with_retention(*events):
+        played = table(PLAYBACK_EVENTS.columns, events)
+        none = table(USERS.columns, []), table(VIDEOS.columns, [])
+        facts = model.with_retention(model.sessionize(played, *none, 30), played)
+        rows = [dict(zip(facts.columns, row, strict=True)) for row in rows_of(facts)]
+        return sorted(rows, key=lambda r: (r["user_id"], r["session_number"]))
+
+    return with_retention
+
+
+def test_a_pause_of_exactly_the_timeout_keeps_the_session(sessions_of):
+    events = [event(t, session=None) for t in (START, "2021-01-01T00:30:00Z")]
+    [session] = sessions_of(*events)
+    assert session["session_id"] == f"u-{micros(START)}"
+    assert session["event_count"] == 2
+
+
+def test_a_pause_of_a_microsecond_more_ends_it(sessions_of):
+    later = "2021-01-01T00:30:00.000001Z"
+    sessions = sessions_of(event(session=None), event(later, session=None))
+    assert [s["session_id"] for s in sessions] == [
+        f"u-{micros(START)}",
+        f"u-{micros(later)}",
+    ]
+    assert [s["session_number"] for s in sessions] == [1, 2]
+
+
+def test_the_timeout_is_a_setting(sessions_of):
+    events = [event(t, session=None) for t in (START, "2021-01-01T00:01:00.000001Z")]
+    assert len(sessions_of(*events, timeout=1)) == 2
+
+
+def test_only_pauses_between_events_without_an_id_count(sessions_of):
+    between = event("2021-01-01T00:25:00Z", session="s")
+    events = [event(t, session=None) for t in (START, "2021-01-01T00:50:00Z")]
+    assert len(sessions_of(between, *events)) == 3
+
+
+def test_a_session_is_not_split_at_midnight(sessions_of):
+    times = ("2021-01-01T23:50:00Z", "2021-01-02T00:10:00Z")
+    [session] = sessions_of(*(event(t, session=None) for t in times))
+    assert session["session_start_day"] == date(2021, 1, 1)
+
+
+def test_events_of_one_instant_are_one_session(sessions_of):
+    events = [event(session=None, name=n) for n in ("like", "heart", "watch_time")]
+    [session] = sessions_of(*events)
+    assert (session["event_count"], session["has_like"], session["has_heart"]) == (
+        3,
+        1,
+        1,
+    )
+
+
+def test_users_do_not_share_sessions(sessions_of):
+    sessions = sessions_of(
+        event(user="a"), event(user="b"), event(user="b", session=None)
+    )
+    assert [(s["user_id"], s["session_number"]) for s in sessions] == [
+        ("a", 1),
+        ("b", 1),
+        ("b", 2),
+    ]
+
+
+def test_a_session_runs_from_its_start_event_to_its_end_event(sessions_of):
+    [session] = sessions_of(
+        event("2021-01-01T00:00:00Z"),
+        event("2021-01-01T00:01:00Z", "session_start"),
+        event("2021-01-01T00:02:00Z", "session_start"),
+        event("2021-01-01T00:03:00Z", "session_end"),
+        event("2021-01-01T00:04:00Z", "session_end"),
+        event("2021-01-01T00:05:00Z"),
+    )
+    assert session["session_start_ts"] == micros("2021-01-01T00:01:00Z")
+    assert session["session_end_ts"] == micros("2021-01-01T00:04:00Z")
+    assert session["start_observed"] is True
+
+
+def test_without_them_it_runs_from_the_first_event_to_the_last(sessions_of):
+    [session] = sessions_of(event("2021-01-01T00:05:00Z"), event())
+    assert session["session_start_ts"] == micros(START)
+    assert session["session_end_ts"] == micros("2021-01-01T00:05:00Z")
+    assert session["start_observed"] is False
+
+
+def test_watch_time_is_the_sum_over_watch_time_events(sessions_of):
+    [session] = sessions_of(
+        event(value=10),
+        event(START, value=None),
+        event("2021-01-01T00:01:00Z", value=25),
+        event(name="like", value=1000),
+    )
+    assert session["total_watch_time_s"] == 35
+    [without] = sessions_of(event(name="like"))
+    assert without["total_watch_time_s"] == 0
+
+
+def test_attributes_are_those_of_the_earliest_event_that_has_them(sessions_of):
+    [session] = sessions_of(
+        event("2021-01-01T00:02:00Z", device="late", country="DE"),
+        event("2021-01-01T00:01:00Z", device="b"),
+        event("2021-01-01T00:01:00Z", device="a", video_id="v"),
+        event(START),
+        videos=[["v", "Title", "drama", 90], ["w", "Other", "news", 10]],
+        users=[["u", "2020-12-01", "free", None, "f"]],
+    )
+    assert (session["device"], session["country"]) == ("a", "DE")
+    assert session["first_video_title"] == "Title"
+    assert session["first_genre"] == "drama"
+    assert session["first_video_duration_s"] == 90
+    assert session["signup_date"] == date(2020, 12, 1)
+    assert session["account_id"] is None
+
+
+def test_sessions_of_one_start_are_numbered_by_their_id(sessions_of):
+    sessions = sessions_of(event(session="b"), event(session="a"), event(session="B"))
+    assert [s["session_id"] for s in sessions] == ["B", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("next_start", "retained"),
+    [("2021-01-04T00:00:00Z", 1), ("2021-01-04T00:00:00.000001Z", 0)],
+)
+def test_a_next_session_within_72_hours_is_retention(facts_of, next_start, retained):
+    first, second = facts_of(event(session="a"), event(next_start, session="b"))
+    assert first["retained_next_session_within_3d"] == retained
+    assert first["retention_observed"] is True
+    assert first["next_session_start_ts"] == micros(next_start)
+    assert first["next_session_number"] == 2
+    assert second["retained_next_session_within_3d"] == 0
+    assert second["retention_observed"] is False
+    assert second["next_session_start_ts"] is None
+
+
+@pytest.mark.parametrize(
+    ("newest", "is_observed"),
+    [("2021-01-03T23:59:59.999999Z", False), ("2021-01-04T00:00:00Z", True)],
+)
+def test_a_0_is_final_once_72_hours_of_events_have_followed(
+    facts_of, newest, is_observed
+):
+    first, _ = facts_of(event(), event(newest, user="v"))
+    assert first["retained_next_session_within_3d"] == 0
+    assert first["retention_observed"] is is_observed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reached", "dropped"),
+    [(9, 0, 1), (10, 0, 0), (29, 0, 0), (30, 1, 0), (None, 0, 1)],
+)
+def test_30_seconds_are_success_and_under_10_a_drop_off(
+    facts_of, seconds, reached, dropped
+):
+    [fact] = facts_of(event(value=seconds))
+    assert (fact["reached_30s"], fact["dropoff_under_10s"]) == (reached, dropped)
+
+
+def test_no_events_give_no_sessions(sessions_of, facts_of):
+    assert sessions_of() == []
+    assert facts_of() == []

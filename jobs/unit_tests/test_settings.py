@@ -1,0 +1,95 @@
+"""Settings: where they come from, and what is refused."""
+
+import pytest
+
+from jobs.conversion_rate.config import ConversionRateSettings
+from jobs.errors import SettingError
+from jobs.events_split.config import EventsSplitSettings
+from jobs.sessionize.config import SessionizeSettings
+from jobs.settings import RunSettings, load
+
+ALL = (RunSettings, EventsSplitSettings, SessionizeSettings, ConversionRateSettings)
+
+
+def loaded(*arguments, **environment):
+    objects = load(ALL, "test", "", arguments, environment)
+    return {name: value for o in objects for name, value in vars(o).items()}
+
+
+def test_everything_has_the_default_of_the_contract():
+    assert loaded() == {
+        "app_name": "product-events",
+        "engine": "duckdb",
+        "spark_master": "local[*]",
+        "spark_properties": (),
+        "input_data_path": "./data-input",
+        "output_data_path_prefix": "./data-output",
+        "reporting_timezone": "UTC",
+        "memory_limit": None,
+        "log_level": "INFO",
+        "max_rejected_ratio": 0.1,
+        "session_timeout_minutes": 30,
+        "conversion_mode": "first",
+        "conversion_week_offset": 1,
+        "retention_weeks": 12,
+    }
+
+
+def test_a_flag_wins_over_the_environment_and_an_empty_value_is_unset():
+    given = loaded("--engine=spark", ENGINE="duckdb", APP_NAME="", RETENTION_WEEKS="3")
+    assert given["engine"] == "spark"
+    assert given["app_name"] == "product-events"
+    assert given["retention_weeks"] == 3
+
+
+def test_a_flag_may_be_written_as_the_variable():
+    assert loaded("--CONVERSION_WEEK_OFFSET", "-1")["conversion_week_offset"] == -1
+    assert loaded("--INPUT_DATA_PATH=/A_b")["input_data_path"] == "/A_b"
+
+
+def test_spark_properties_are_lines():
+    lines = " spark.a = 1 \n\nspark.b=x=y\n"
+    assert loaded(SPARK_PROPERTIES=lines)["spark_properties"] == (
+        ("spark.a", "1"),
+        ("spark.b", "x=y"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENGINE", "polars"),
+        ("REPORTING_TIMEZONE", "Mars/Olympus"),
+        ("REPORTING_TIMEZONE", "../etc/passwd"),
+        ("MAX_REJECTED_RATIO", "1.1"),
+        ("MAX_REJECTED_RATIO", "nan"),
+        ("MAX_REJECTED_RATIO", "many"),
+        ("MEMORY_LIMIT", "lots"),
+        ("LOG_LEVEL", "LOUD"),
+        ("SESSION_TIMEOUT_MINUTES", "0"),
+        ("SESSION_TIMEOUT_MINUTES", "1.5"),
+        ("CONVERSION_MODE", "last"),
+        ("CONVERSION_WEEK_OFFSET", "one"),
+        ("RETENTION_WEEKS", "-1"),
+        ("SPARK_PROPERTIES", "spark.a"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_what_it_takes(name, value):
+    with pytest.raises(SettingError) as refused:
+        loaded(**{name: value})
+    assert str(refused.value).startswith(f"{name}={value}: it takes ")
+
+
+def test_an_unknown_flag_is_refused():
+    with pytest.raises(SettingError, match="--colour"):
+        loaded("--colour=red")
+
+
+def test_help_lists_every_setting_with_its_default(capsys):
+    with pytest.raises(SystemExit) as ended:
+        loaded("--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0
+    for name, value in loaded().items():
+        assert "--" + name.replace("_", "-") in shown
+        assert f"default: {value or 'unset'}" in shown

@@ -1,0 +1,147 @@
+"""Checks the rules of the house that a tool can check.
+
+``python scripts/house_rules.py`` looks at every module of jobs/, prints each broken
+rule as ``path:line: rule``, and exits 1 if there is one.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+Found = Iterator[tuple[int, str]]
+"""Lines, each with the rule that it breaks."""
+
+MODEL_MAY_IMPORT = re.compile(
+    r"(__future__|collections\.abc|dataclasses|typing)(\..+)?"
+    r"|pyspark\.sql\.(Column|DataFrame|Window|WindowSpec|functions as F)"
+    r"|pyspark\.sql\.window\.(Window|WindowSpec)"
+    r"|jobs\.(tables|\w+\.model)(\..+)?"
+)
+
+TIE = "a tie is left to chance: order by a unique key, or aggregate with min or max"
+IMPURE = "a model's result follows from its input alone, not from clock or chance"
+ENGINES = "the engine decides what is kept, not a model"
+NO_ACTIONS = "a model describes rows and runs nothing; count with F.count(...)"
+
+FUNCTIONS_BARRED = {
+    **dict.fromkeys(("first", "first_value", "last", "last_value", "any_value"), TIE),
+    **dict.fromkeys(("current_date", "current_timestamp", "now", "curdate"), IMPURE),
+    **dict.fromkeys(("rand", "randn", "uuid", "monotonically_increasing_id"), IMPURE),
+}
+METHODS_BARRED = {
+    **dict.fromkeys(("dropDuplicates", "drop_duplicates"), TIE),
+    **dict.fromkeys(("cache", "checkpoint", "localCheckpoint", "persist"), ENGINES),
+    **dict.fromkeys(("collect", "count", "first", "foreach", "head"), NO_ACTIONS),
+    **dict.fromkeys(("isEmpty", "show", "tail", "take", "toPandas"), NO_ACTIONS),
+}
+
+
+def violations(path: str, source: str) -> list[str]:
+    """The rules that a module breaks, as ``path:line: rule``.
+
+    The path is relative to the project's root, since where a module lies decides which
+    rules it is under.
+    """
+    file = PurePosixPath(path)
+    is_test = file.is_relative_to("jobs/unit_tests")
+    tree = ast.parse(source, path)
+    found = set(one_partition(tree))
+    if file.match("jobs/*/model.py"):
+        found.update(model_imports(tree, file))
+        found.update(model_calls(tree))
+        found.update(model_docstrings(tree))
+    if path != "jobs/settings.py" and not is_test:
+        found.update(environment(tree, file))
+    if not file.is_relative_to("jobs/engine") and not is_test:
+        found.update(engines(tree, file))
+    return [f"{path}:{line}: {rule}" for line, rule in sorted(found)]
+
+
+def model_imports(tree: ast.Module, file: PurePosixPath) -> Found:
+    for line, name in imports(tree, file):
+        if not MODEL_MAY_IMPORT.fullmatch(name):
+            yield line, f"a model does not import {name}"
+
+
+def model_calls(tree: ast.Module) -> Found:
+    for call, owner, method in method_calls(tree):
+        is_function = isinstance(owner, ast.Name) and owner.id == "F"
+        barred = FUNCTIONS_BARRED if is_function else METHODS_BARRED
+        if method in barred:
+            prefix = "F." if is_function else "."
+            yield call.lineno, f"{prefix}{method}: {barred[method]}"
+
+
+def model_docstrings(tree: ast.Module) -> Found:
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            yield node.lineno, f"{node.name} has no docstring: say what it gives"
+
+
+def one_partition(tree: ast.Module) -> Found:
+    for call, _, method in method_calls(tree):
+        sizes = [*call.args[:1], *(keyword.value for keyword in call.keywords)]
+        if method in {"repartition", "coalesce"} and any(
+            isinstance(size, ast.Constant) and size.value == 1 for size in sizes
+        ):
+            yield call.lineno, f"{method}(1) puts all rows through one task"
+
+
+def environment(tree: ast.Module, file: PurePosixPath) -> Found:
+    rule = "only jobs/settings.py reads the environment"
+    names = {"os.environ", "os.environb", "os.getenv"}
+    for line, name in imports(tree, file):
+        if name.split(" as ")[0] in names:
+            yield line, rule
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in names:
+            yield node.lineno, rule
+
+
+def engines(tree: ast.Module, file: PurePosixPath) -> Found:
+    rule = "only jobs/engine knows which engine runs"
+    for line, name in imports(tree, file):
+        if name.split(".")[0] in {"duckdb", "sqlframe"} or "SparkSession" in name:
+            yield line, rule
+    for node in ast.walk(tree):
+        if "SparkSession" in (getattr(node, "id", ""), getattr(node, "attr", "")):
+            yield getattr(node, "lineno", 0), rule
+
+
+def imports(tree: ast.Module, file: PurePosixPath) -> Iterator[tuple[int, str]]:
+    """Each imported name in full, as ``package.module.name`` or ``… as alias``."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        origin = ""
+        if isinstance(node, ast.ImportFrom):
+            package = file.parts[: -node.level] if node.level else ()
+            origin = ".".join((*package, *filter(None, [node.module]))) + "."
+        for alias in node.names:
+            renamed = f" as {alias.asname}" if alias.asname else ""
+            yield node.lineno, f"{origin}{alias.name}{renamed}"
+
+
+def method_calls(tree: ast.Module) -> Iterator[tuple[ast.Call, ast.expr, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node, node.func.value, node.func.attr
+
+
+def main() -> int:
+    root = Path(__file__).resolve().parent.parent
+    broken = []
+    for file in sorted(root.glob("jobs/**/*.py")):
+        path = file.relative_to(root).as_posix()
+        broken += violations(path, file.read_text(encoding="utf-8"))
+    for violation in broken:
+        print(violation)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
