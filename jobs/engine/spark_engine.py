@@ -133,7 +133,7 @@ class SparkEngine(Engine):
         empty.write.mode("overwrite").parquet(str(folder))
 
     def _count(self, folder: Path) -> int:
-        return self._session.read.parquet(str(folder)).count()
+        return self._session.read.parquet(_pattern(folder)).count()
 
     def _lines(self, inputs: Inputs) -> DataFrame:
         if not inputs.event_files:
