@@ -59,7 +59,8 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
     from jobs.console import Progress, show
 
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
-    store = Store(settings.output_data_path_prefix)
+    prefix = settings.output_data_path_prefix
+    store = Store(prefix)
     ledger = _opened(settings, store.run_id)
     try:
         with progress.step("engine", f"starting {settings.engine}"):
@@ -79,7 +80,8 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
         raise
     finally:
         ledger["finished"] = datetime.now(UTC).isoformat()
-        progress.say(f"ledger: {store.record(ledger)}")
+        store.record(ledger)
+        progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
         store.close()
 
 
