@@ -3,18 +3,23 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from jobs.ledger import JobRecord, LineAccount
 
+# What is printed may come from an input: it is text, and no markup.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+_NAMES_SHOWN = 20
+
 
 class Progress:
     """One line on stderr for each step; on a terminal it turns while the step runs."""
 
     def __init__(self, is_shown: bool) -> None:
-        self._console = Console(stderr=True, quiet=not is_shown, highlight=False)
+        self._console = Console(stderr=True, quiet=not is_shown, **_PLAIN)
 
     @contextmanager
     def step(self, name: str, doing: str) -> Iterator[None]:
@@ -33,7 +38,7 @@ class Progress:
 
 def show(record: JobRecord) -> None:
     """Print a job's account of lines, its notes and its headline."""
-    console = Console(highlight=False)
+    console = Console(**_PLAIN)
     report = record.report
     if report.lines is not None:
         console.print(_account_table(report.lines))
@@ -48,8 +53,22 @@ def _account_table(account: LineAccount) -> Table:
     table.add_column("outcome", footer="read")
     table.add_column("table, event or reason")
     table.add_column("lines", footer=f"{account.read:,}", justify="right")
+    ignored = sorted(account.ignored, key=lambda name: -account.ignored[name])
+    others = set(ignored[_NAMES_SHOWN:])
     shown = None
     for outcome, name, lines in account.entries():
-        table.add_row("" if outcome == shown else outcome, name, f"{lines:,}")
+        if outcome == "ignored" and name in others:
+            continue
+        table.add_row(
+            "" if outcome == shown else outcome, _printable(name), f"{lines:,}"
+        )
         shown = outcome
+    if others:
+        lines = sum(account.ignored[name] for name in others)
+        table.add_row("ignored", f"{len(others):,} other names", f"{lines:,}")
     return table
+
+
+def _printable(name: str) -> str:
+    """The name without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

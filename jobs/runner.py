@@ -1,17 +1,22 @@
 """What every job's command does around its rules: settings, lock, ledger, exit code."""
 
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jobs.checks import check_staged
 from jobs.engine import Engine, Store, open_engine
 from jobs.errors import RunError, TooManyRejectedError
 from jobs.ledger import JobRecord, Report
-from jobs.settings import RunSettings, load
+from jobs.settings import RunSettings, load, shown
+
+if TYPE_CHECKING:
+    from jobs.console import Progress
 
 __all__ = ["Job", "Report", "main"]
 
@@ -37,6 +42,8 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
     """Run the jobs in turn under one lock; returns the exit code of the contract."""
     arguments = sys.argv[1:] if arguments is None else arguments
     is_debugged = False
+    # Stopped in an orderly way, as by docker stop, a run leaves nothing behind.
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         settings, *of_jobs = load(
             (RunSettings, *(job.settings for job in jobs)),
@@ -51,38 +58,59 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
             traceback.print_exception(error)
         print(f"error: {_in_one_line(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RunError) else 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 
 def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
     # Rich takes a while to import: not for --help, nor for a setting that is wrong.
-    from jobs.console import Progress, show
+    from jobs.console import Progress
 
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
     prefix = settings.output_data_path_prefix
     store = Store(prefix)
     ledger = _opened(settings, store.run_id)
     try:
-        with progress.step("engine", f"starting {settings.engine}"):
-            engine = open_engine(settings, store)
-        try:
-            for job, own_settings in jobs:
-                ledger["settings"] |= asdict(own_settings)
-                with progress.step(job.name, "running"):
-                    record = _run_job(job, own_settings, engine)
-                ledger["jobs"].append(record.as_json())
-                show(record)
-        finally:
-            engine.close()
+        _run_jobs(settings, jobs, store, ledger, progress)
         ledger["status"] = "done"
     except BaseException as error:
         ledger["error"] = _in_one_line(error)
         raise
     finally:
         ledger["finished"] = datetime.now(UTC).isoformat()
-        store.record(ledger)
-        progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
-        store.close()
+        ledger["tables"] = store.origins()
+        try:
+            store.record(ledger)
+            progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
+        finally:
+            store.close()
+
+
+def _run_jobs(
+    settings: RunSettings,
+    jobs: Sequence[tuple[Job, Any]],
+    store: Store,
+    ledger: dict[str, Any],
+    progress: "Progress",
+) -> None:
+    from jobs.console import show
+
+    with progress.step("engine", f"starting {settings.engine}"):
+        engine = open_engine(settings, store)
+    try:
+        for job, own_settings in jobs:
+            ledger["settings"] |= shown(own_settings)
+            with progress.step(job.name, "running"):
+                record = _run_job(job, own_settings, engine)
+            ledger["jobs"].append(record.as_json())
+            show(record)
+    except RunError:
+        raise
+    except Exception as error:
+        raise engine.explain(error) from error
+    finally:
+        engine.close()
 
 
 def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
@@ -92,18 +120,22 @@ def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
     except TooManyRejectedError:
         engine.store.publish()  # the rejected lines alone are staged, to be looked at
         raise
+    check_staged(engine)
     tables = engine.store.publish()
     return JobRecord(job.name, time.perf_counter() - started, tables, report)
 
 
+def _stop(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise KeyboardInterrupt
+
+
 def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
-    shown = asdict(settings)
-    del shown["spark_properties"]  # it may hold secrets
     return {
         "run_id": run_id,
         "status": "failed",
         "started": datetime.now(UTC).isoformat(),
-        "settings": shown,
+        "settings": shown(settings),
         "jobs": [],
     }
 

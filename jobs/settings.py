@@ -24,15 +24,17 @@ class Kind:
     takes: str
 
 
-def setting(default: str, kind: Kind, means: str) -> Any:
+def setting(default: str, kind: Kind, means: str, is_secret: bool = False) -> Any:
     """A field of a settings class.
 
     Args:
         default: its text when nobody sets it, as one would write it in the environment.
         kind: how its text is read.
         means: one sentence for ``--help``.
+        is_secret: whether its value is kept out of the ledger and of messages.
     """
-    return field(metadata={"default": default, "kind": kind, "means": means})
+    told = {"default": default, "kind": kind, "means": means, "is_secret": is_secret}
+    return field(metadata=told, repr=not is_secret)
 
 
 def one_of(*choices: str) -> Kind:
@@ -44,15 +46,24 @@ def one_of(*choices: str) -> Kind:
     return Kind(parse, " or ".join(choices))
 
 
-def whole_number(at_least: int | None = None) -> Kind:
+def whole_number(at_least: int, at_most: int) -> Kind:
     def parse(text: str) -> int:
-        number = int(text)
-        if at_least is not None and number < at_least:
+        if not re.fullmatch("-?[0-9]{1,9}", text):
             raise ValueError(text)
-        return number
+        if not at_least <= int(text) <= at_most:
+            raise ValueError(text)
+        return int(text)
 
-    limit = "" if at_least is None else f" of at least {at_least}"
-    return Kind(parse, f"a whole number{limit}")
+    return Kind(parse, f"a whole number from {at_least} to {at_most}")
+
+
+def secret(shortest: int) -> Kind:
+    def parse(text: str) -> str | None:
+        if text and len(text) < shortest:
+            raise ValueError(text)
+        return text or None
+
+    return Kind(parse, f"a secret of at least {shortest} characters")
 
 
 def _ratio(text: str) -> float:
@@ -108,7 +119,7 @@ class RunSettings:
         "local[*]", TEXT, "where Spark runs, such as local[2] or spark://host:7077"
     )
     spark_properties: tuple[tuple[str, str], ...] = setting(
-        "", PROPERTIES, "more Spark settings, one key=value a line"
+        "", PROPERTIES, "more Spark settings, one key=value a line", is_secret=True
     )
     input_data_path: str = setting(
         "./data-input",
@@ -132,6 +143,20 @@ class RunSettings:
         one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "DEBUG adds tracebacks, WARNING hides the progress",
     )
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a job that has none of its own."""
+
+
+def shown(settings: Any) -> dict[str, Any]:
+    """The settings by name, without those that may hold secrets."""
+    return {
+        f.name: getattr(settings, f.name)
+        for f in fields(settings)
+        if not f.metadata["is_secret"]
+    }
 
 
 def load(
@@ -200,4 +225,5 @@ def _value(f: Any, flags: argparse.Namespace, environment: Mapping[str, str]) ->
     try:
         return kind.parse(text or f.metadata["default"])
     except ValueError:
-        raise SettingError(f"{name}={text}: it takes {kind.takes}") from None
+        value = "…" if f.metadata["is_secret"] else text
+        raise SettingError(f"{name}={value}: it takes {kind.takes}") from None

@@ -14,11 +14,11 @@ class ConversionRateSettings:
     )
     conversion_week_offset: int = setting(
         "1",
-        whole_number(),
+        whole_number(-5200, 5200),
         "weeks between registration and the load that counts; 0 is the same week",
     )
     retention_weeks: int = setting(
         "12",
-        whole_number(at_least=0),
+        whole_number(0, 5200),
         "how many weeks after registration weekly_retention follows a cohort",
     )

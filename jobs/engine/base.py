@@ -1,18 +1,21 @@
 """What a job asks of an engine. Nothing outside this package knows which one runs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.engine.inputs import Inputs
+from jobs.engine.inputs import Inputs, tidy_csv
 from jobs.engine.store import Store
-from jobs.errors import InputError
+from jobs.errors import InputError, RunError
 from jobs.settings import RunSettings
 from jobs.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+TextFunction = Callable[[str | None], str | None]
 
 
 class Engine(ABC):
@@ -35,14 +38,6 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def read_attributes(self, table: Table, path: Path | None) -> "DataFrame":
-        """The rows of a CSV file, each column of the table as text; none without one.
-
-        Raises:
-            InputError: the file has no column of the table's key.
-        """
-
-    @abstractmethod
     def hold(self, rows: "DataFrame") -> "DataFrame":
         """The same rows, computed once however often they are used."""
 
@@ -51,11 +46,36 @@ class Engine(ABC):
         """A small result, as tuples."""
 
     @abstractmethod
+    def rewrite(
+        self, rows: "DataFrame", columns: Mapping[str, TextFunction]
+    ) -> "DataFrame":
+        """The rows, with these columns put as text through Python functions.
+
+        It is for what no column function does: each value makes a trip to Python.
+        """
+
+    @abstractmethod
+    def query(self, sql: str, tables: Iterable[Table]) -> list[tuple[Any, ...]]:
+        """A small result of SQL that both engines speak, on tables by their names.
+
+        Raises:
+            InputError: a table is not there.
+        """
+
+    @abstractmethod
+    def explain(self, error: Exception) -> BaseException:
+        """What to tell the user of an error that a call to this engine raised."""
+
+    @abstractmethod
     def close(self) -> None:
         """End the session; held rows are gone."""
 
     @abstractmethod
-    def _read(self, table: Table, files: Sequence[Path]) -> "DataFrame": ...
+    def _read(self, table: Table, folder: Path) -> "DataFrame": ...
+
+    @abstractmethod
+    def _read_tidy(self, table: Table, tidy: Path) -> "DataFrame":
+        """The rows of what ``tidy_csv`` wrote, each column of the table as text."""
 
     @abstractmethod
     def _write(self, table: Table, rows: "DataFrame", folder: Path) -> None:
@@ -69,17 +89,35 @@ class Engine(ABC):
     def _count(self, folder: Path) -> int:
         """The rows of the Parquet files in a folder, by what the files say."""
 
-    def read(self, table: Table) -> "DataFrame":
-        """The rows of a published table.
+    def folder(self, table: Table) -> Path:
+        """Where the table is: written aside by this run, or published.
 
         Raises:
-            InputError: the table is not there; the message says which job writes it.
+            InputError: the table is not there.
         """
+        if table in self.store.staged:
+            return self.store.aside(table)
         live = self.store.live(table)
-        files = sorted(live.rglob("*.parquet"))
-        if not files:
+        if not any(live.rglob("*.parquet")):
             raise InputError(f"{live}: there is no table {table.name} yet")
-        return self._read(table, files)
+        return live
+
+    def read(self, table: Table) -> "DataFrame":
+        """The rows of a table, as :meth:`folder` finds it."""
+        return self._read(table, self.folder(table))
+
+    def read_attributes(self, table: Table, path: Path | None) -> "DataFrame":
+        """The rows of a CSV file, each column of the table as text; none without one.
+
+        Raises:
+            InputError: the file cannot be read, or has no column of the table's key.
+        """
+        tidy = self.store.scratch / f"{table.name}.csv"
+        if path is None:
+            tidy.touch()
+        else:
+            tidy_csv(path, table.column_names, tidy)
+        return self._read_tidy(table, tidy)
 
     def stage(self, table: Table, rows: "DataFrame") -> int:
         """Write a table aside, for the store to publish; returns its row count."""
@@ -90,3 +128,17 @@ class Engine(ABC):
         count = self._count(folder)
         self.store.staged[table] = count
         return count
+
+    def out_of_memory(self) -> RunError:
+        limit = self.settings.memory_limit
+        return RunError(
+            f"the engine is out of memory at MEMORY_LIMIT={limit}: it needs more"
+            if limit
+            else "the engine is out of memory: MEMORY_LIMIT says how much it may take"
+        )
+
+    def out_of_space(self) -> RunError:
+        prefix = self.settings.output_data_path_prefix
+        return RunError(
+            f"no space left on the disk of OUTPUT_DATA_PATH_PREFIX={prefix}"
+        )

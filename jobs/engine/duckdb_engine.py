@@ -2,7 +2,8 @@
 
 import glob
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,15 +13,26 @@ import sqlframe
 from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
 
-from jobs.engine.base import Engine
-from jobs.engine.inputs import Inputs, csv_positions
-from jobs.engine.json_lines import ESCAPED_KEY, MISTYPED, plain_line
+from jobs.engine.base import Engine, TextFunction
+from jobs.engine.inputs import Inputs, check_gzip_files
+from jobs.engine.json_lines import (
+    DEEPEST_NESTING,
+    ESCAPED_KEY,
+    LONGEST_LINE,
+    MISTYPED,
+    SUSPICIOUS_LENGTH,
+    plain_line,
+)
+from jobs.engine.odd_lines import DELIMITER, is_odd, write_lines
 from jobs.engine.store import Store
 from jobs.settings import RunSettings
-from jobs.tables import EVENT_FIELDS, Table
+from jobs.tables import EVENT_FIELDS, Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+# A row of CSV may hold a line whose every character is a quote, and so written twice.
+_LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 
 _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
 
@@ -29,19 +41,26 @@ _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
 _BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
 _TRAILING_COMMA = r",\s*[\]}]"
 
-# A delimiter that is no character of any text: a line is never split.
-_NO_DELIMITER = "\U0010ffff"
-
 _LINES = """
-SELECT
-    CASE WHEN starts_with(line, chr(65279)) THEN line[2:] ELSE line END AS raw,
-    filename[{root_length} + 2:] AS source_file
+SELECT filename[{root_length} + 2:] AS source_file, true AS is_text,
+    CASE WHEN rest IS NULL THEN line ELSE error('a line holds the delimiter') END
+        AS line
 FROM read_csv(
-    {files}, columns = {{'line': 'VARCHAR'}}, filename = true,
-    delim = {no_delimiter}, quote = '', escape = '', new_line = '\\n',
-    header = false, auto_detect = false, strict_mode = false
+    {files}, columns = {{'line': 'VARCHAR', 'rest': 'VARCHAR'}}, filename = true,
+    delim = {delimiter}, quote = '', escape = '', new_line = '\\n', nullstr = '\n',
+    header = false, auto_detect = false, strict_mode = false, null_padding = true
 )
-WHERE line IS NOT NULL
+"""
+
+_ODD_LINES = """
+SELECT source_file, is_text, line
+FROM read_csv(
+    {files},
+    columns = {{'source_file': 'VARCHAR', 'is_text': 'BOOLEAN', 'line': 'VARCHAR'}},
+    delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = '\n',
+    header = false, auto_detect = false, parallel = false,
+    max_line_size = {longest}
+)
 """
 
 _OBJECTS = """
@@ -52,21 +71,39 @@ FROM (
             AS object
     FROM (
         SELECT raw, source_file, CASE
-            WHEN NOT starts_with(raw, '{{') THEN plain_line(raw)
-            WHEN regexp_matches(raw, {mistyped}) THEN plain_line(raw)
-            WHEN regexp_matches(raw, {bare_constant}) THEN plain_line(raw)
-            WHEN regexp_matches(raw, {trailing_comma}) THEN plain_line(raw)
+            WHEN NOT is_text THEN NULL
+            WHEN NOT starts_with(raw, '{{') THEN {plain_line}(raw)
+            WHEN regexp_matches(raw, {mistyped}) THEN {plain_line}(raw)
+            WHEN regexp_matches(raw, {bare_constant}) THEN {plain_line}(raw)
+            WHEN regexp_matches(raw, {trailing_comma}) THEN {plain_line}(raw)
             WHEN contains(raw, '[') AND regexp_matches(raw, {bare_constant_in_array})
-                THEN plain_line(raw)
+                THEN {plain_line}(raw)
             WHEN contains(raw, '\\u') AND regexp_matches(raw, {escaped_key})
-                THEN plain_line(raw)
+                THEN {plain_line}(raw)
+            WHEN strlen(raw) > {suspicious_length}
+                AND strlen(raw) - strlen(translate(raw, '[{{', '')) > {deepest_nesting}
+                THEN {plain_line}(raw)
             ELSE raw
         END AS plain
-        FROM ({lines})
+        FROM (
+            SELECT source_file, is_text,
+                CASE WHEN starts_with(line, chr(65279)) THEN ltrim(line, chr(65279))
+                    ELSE line END AS raw
+            FROM {lines}
+        )
         WHERE starts_with(raw, '{{') OR trim(raw, ' \t') <> ''
     )
 )
 """
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The view of an input's lines, and which of its files have odd ones."""
+
+    view: str
+    inputs: Inputs
+    odd: tuple[Path, ...]
 
 
 @cache
@@ -90,31 +127,20 @@ class DuckDBEngine(Engine):
         self._connection.execute(f"SET TimeZone = {_text(settings.reporting_timezone)}")
         bind_models()
         self._session = DuckDBSession(self._connection)
-        self._views = 0
+        self._names = 0
+        self._lines: _Lines | None = None
 
     def read_events(self, inputs: Inputs) -> "DataFrame":
-        self._connection.create_function(
-            "plain_line",
-            plain_line,
-            ["VARCHAR"],
-            "VARCHAR",
-            null_handling=FunctionNullHandling.SPECIAL,
-        )
-        if not inputs.event_files:
-            columns = ("raw", "source_file", "is_object", *EVENT_FIELDS)
-            empty = ", ".join(f"NULL::VARCHAR AS {_name(c)}" for c in columns)
-            return self._view(
-                f"SELECT * REPLACE (false AS is_object) FROM (SELECT {empty}) LIMIT 0"
-            )
-        lines = _LINES.format(
-            root_length=len(str(inputs.root)),
-            files=_paths(inputs.event_files),
-            no_delimiter=_text(_NO_DELIMITER),
-        )
+        check_gzip_files(inputs.event_files)
+        # A pattern of DuckDB's has no way to write a backslash.
+        unwritable = tuple(path for path in inputs.event_files if "\\" in str(path))
+        self._lines = _Lines(self._new_name(), inputs, odd=unwritable)
+        self._make_view(self._lines)
         structure = ", ".join(f'"{field}": "VARCHAR"' for field in EVENT_FIELDS)
         return self._view(
             _OBJECTS.format(
-                lines=lines,
+                lines=self._lines.view,
+                plain_line=self._registered(plain_line),
                 fields=", ".join(f"object.{_name(field)}" for field in EVENT_FIELDS),
                 structure=_text(f"{{{structure}}}"),
                 mistyped=_text(MISTYPED),
@@ -122,43 +148,79 @@ class DuckDBEngine(Engine):
                 bare_constant=_text(_BARE_CONSTANT),
                 bare_constant_in_array=_text(_BARE_CONSTANT_IN_ARRAY),
                 trailing_comma=_text(_TRAILING_COMMA),
+                suspicious_length=SUSPICIOUS_LENGTH,
+                deepest_nesting=DEEPEST_NESTING,
             )
-        )
-
-    def read_attributes(self, table: Table, path: Path | None) -> "DataFrame":
-        names = [column.name for column in table.columns]
-        if path is None:
-            nulls = ", ".join(f"NULL::VARCHAR AS {_name(name)}" for name in names)
-            return self._view(f"SELECT {nulls} LIMIT 0")
-        width, positions = csv_positions(path, names)
-        placed = ", ".join(f"'_{i}': 'VARCHAR'" for i in range(width))
-        selected = ", ".join(
-            f"{'NULL::VARCHAR' if i is None else f'_{i}'} AS {_name(name)}"
-            for name, i in zip(names, positions, strict=True)
-        )
-        return self._view(
-            f"SELECT {selected} FROM read_csv({_paths([path])},"
-            f" columns = {{{placed}}}, header = true, auto_detect = false,"
-            """ delim = ',', quote = '"', escape = '"',"""
-            " null_padding = true, strict_mode = false, parallel = false)"
         )
 
     def hold(self, rows: "DataFrame") -> "DataFrame":
         held = self._new_name()
-        self._connection.execute(f"CREATE TABLE {held} AS {_sql(rows)}")
+        self._execute(f"CREATE TABLE {held} AS {_sql(rows)}")
         return self._table(held)
 
     def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
-        return self._connection.execute(_sql(rows)).fetchall()
+        return self._execute(_sql(rows)).fetchall()
+
+    def rewrite(
+        self, rows: "DataFrame", columns: Mapping[str, TextFunction]
+    ) -> "DataFrame":
+        from pyspark.sql import functions as F
+
+        return rows.withColumns(
+            {
+                name: F.expr(f"{self._registered(function)}(cast({name} as string))")
+                for name, function in columns.items()
+            }
+        )
+
+    def query(self, sql: str, tables: Iterable[Table]) -> list[tuple[Any, ...]]:
+        for table in tables:
+            read = self._read_sql(table, self.folder(table))
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW {_name(table.name)} AS {read}"
+            )
+        return self._connection.execute(sql).fetchall()
+
+    def explain(self, error: Exception) -> BaseException:
+        message = str(error)
+        if isinstance(error, RuntimeError) and message == "Query interrupted":
+            return KeyboardInterrupt()
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return self.out_of_memory()
+        if "No space left on device" in message:
+            return self.out_of_space()
+        return error
 
     def close(self) -> None:
         self._session.stop()
         self._connection.close()
 
-    def _read(self, table: Table, files: Sequence[Path]) -> "DataFrame":
+    def _read(self, table: Table, folder: Path) -> "DataFrame":
+        return self._view(self._read_sql(table, folder))
+
+    def _read_sql(self, table: Table, folder: Path) -> str:
+        columns = [_cast(_name(c.name), c) for c in table.columns]
+        files = list(folder.rglob("*.parquet"))
+        if table.partition:
+            value = _name(table.partition.name)
+            if files[0].parent != folder:
+                # Not DuckDB's own way: it takes every folder for a partition, those
+                # above the table too, and its value for that of a column.
+                start = len(str(folder / table.partition.name)) + 2
+                value = f"split_part(filename[{start}:], '/', 1)"
+            columns.append(_cast(value, table.partition))
+        return (
+            f"SELECT {', '.join(columns)} FROM read_parquet({_paths(files)},"
+            " hive_partitioning = false, filename = true)"
+        )
+
+    def _read_tidy(self, table: Table, tidy: Path) -> "DataFrame":
+        columns = ", ".join(f"'{name}': 'VARCHAR'" for name in table.column_names)
         return self._view(
-            f"SELECT {_typed(table)} FROM read_parquet({_paths(files)},"
-            " hive_partitioning = true, hive_types_autocast = false)"
+            f"SELECT * FROM read_csv({_paths([tidy])}, columns = {{{columns}}},"
+            """ delim = ',', quote = '"', escape = '"', new_line = '\\n',"""
+            " header = false, auto_detect = false, parallel = false,"
+            f" max_line_size = {_LONGEST_ROW})"
         )
 
     def _write(self, table: Table, rows: "DataFrame", folder: Path) -> None:
@@ -171,8 +233,9 @@ class DuckDBEngine(Engine):
             options += ", FILENAME_PATTERN 'part-{uuid}'"
         else:
             target = folder / "part-0.parquet"
-        self._connection.execute(
-            f"COPY (SELECT {_typed(table)} FROM ({_sql(rows)}))"
+        typed = ", ".join(_cast(_name(column.name), column) for column in table.schema)
+        self._execute(
+            f"COPY (SELECT {typed} FROM ({_sql(rows)}))"
             f" TO {_text(target)} ({options})"
         )
 
@@ -193,6 +256,60 @@ class DuckDBEngine(Engine):
         ).fetchall()
         return int(count)
 
+    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(query)
+        except duckdb.InvalidInputException as error:
+            if self._lines is None or not self._went_round_odd_lines(self._lines):
+                raise error from None
+            return self._connection.execute(query)
+
+    def _went_round_odd_lines(self, lines: "_Lines") -> bool:
+        """Whether there were files with odd lines, which are now read another way."""
+        ordinary = (p for p in lines.inputs.event_files if p not in lines.odd)
+        odd = tuple(path for path in ordinary if is_odd(path))
+        if not odd:
+            return False
+        self._lines = replace(lines, odd=lines.odd + odd)
+        self._make_view(self._lines)
+        return True
+
+    def _make_view(self, lines: "_Lines") -> None:
+        root = lines.inputs.root
+        ordinary = [p for p in lines.inputs.event_files if p not in lines.odd]
+        parts = ["SELECT NULL::VARCHAR AS source_file, true AS is_text,"]
+        parts[0] += " NULL::VARCHAR AS line LIMIT 0"
+        if ordinary:
+            parts.append(
+                _LINES.format(
+                    root_length=len(str(root)),
+                    files=_paths(ordinary),
+                    delimiter=_text(DELIMITER),
+                )
+            )
+        if lines.odd:
+            rewritten = []
+            for number, path in enumerate(lines.odd):
+                rewritten.append(self.store.scratch / f"lines-{number}.csv")
+                write_lines(path, str(path.relative_to(root)), rewritten[-1])
+            parts.append(
+                _ODD_LINES.format(files=_paths(rewritten), longest=_LONGEST_ROW)
+            )
+        query = " UNION ALL ".join(f"({part})" for part in parts)
+        self._connection.execute(f"CREATE OR REPLACE VIEW {lines.view} AS {query}")
+
+    def _registered(self, function: TextFunction) -> str:
+        """The name by which SQL calls a Python function."""
+        name = self._new_name()
+        self._connection.create_function(
+            name,
+            function,
+            ["VARCHAR"],
+            "VARCHAR",
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
+        return name
+
     def _view(self, query: str) -> "DataFrame":
         view = self._new_name()
         self._connection.execute(f"CREATE VIEW {view} AS {query}")
@@ -203,8 +320,8 @@ class DuckDBEngine(Engine):
         return cast("DataFrame", self._session.table(name))
 
     def _new_name(self) -> str:
-        self._views += 1
-        return f"rows_{self._views}"
+        self._names += 1
+        return f"product_events_{self._names}"
 
 
 def _sql(rows: Any) -> str:
@@ -212,11 +329,8 @@ def _sql(rows: Any) -> str:
     return str(rows.sql(dialect="duckdb", optimize=False, pretty=False))
 
 
-def _typed(table: Table) -> str:
-    return ", ".join(
-        f"CAST({_name(column.name)} AS {_type(column.type)}) AS {_name(column.name)}"
-        for column in table.schema
-    )
+def _cast(value: str, column: Column) -> str:
+    return f"CAST({value} AS {_type(column.type)}) AS {_name(column.name)}"
 
 
 def _type(spark_type: str) -> str:

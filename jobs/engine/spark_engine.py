@@ -6,21 +6,33 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+from py4j.protocol import (  # type: ignore[import-untyped]
+    Py4JError,
+    Py4JNetworkError,
+)
 from pyspark import cloudpickle
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from jobs.engine import json_lines
-from jobs.engine.base import Engine
-from jobs.engine.inputs import Inputs, csv_positions
-from jobs.engine.json_lines import ESCAPED_KEY, MISTYPED
+from jobs.engine.base import Engine, TextFunction
+from jobs.engine.inputs import Inputs, line_too_long
+from jobs.engine.json_lines import (
+    DEEPEST_NESTING,
+    ESCAPED_KEY,
+    LONGEST_LINE,
+    MISTYPED,
+    SUSPICIOUS_LENGTH,
+    plain_line,
+)
 from jobs.engine.store import Store
-from jobs.errors import RunError
+from jobs.errors import InputError, RunError
 from jobs.settings import RunSettings
 from jobs.tables import EVENT_FIELDS, Table
 
@@ -28,10 +40,21 @@ _OLDEST_JAVA = 17
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _DEFAULT_MEMORY = "4GB"
 _TO_THE_END = 2**30
+_BYTE_ORDER_MARK = "\ufeff"
+TOO_LONG = "a line is too long"
+_UNREADABLE = re.compile(r"reading file file:(//)?(?P<path>/.+?)\. ")
 _BYTES_PER_SHUFFLE_PARTITION = 64 * 1024 * 1024
 
 # Jackson, which reads JSON for Spark, is strict with these.
-_STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+_STRICT = {
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+    "maxStringLen": str(LONGEST_LINE),
+    "maxNumLen": str(LONGEST_LINE),
+}
+
+# Bytes. Beyond, Jackson has limits that are no rules of ours.
+_LONG = 10_000
 _HALF_SURROGATE = r"\\u[dD][89a-fA-F]"
 
 
@@ -60,37 +83,13 @@ class SparkEngine(Engine):
         self._fit_shuffles(inputs.size)
         lines = self._lines(inputs)
         is_strange = _is_strange(F.col("raw"))
-        # Sent by value: the workers of a cluster need not have this package.
-        cloudpickle.register_pickle_by_value(json_lines)  # type: ignore[no-untyped-call]
-        exactly = F.udf(json_lines.plain_line, "string", useArrow=False)
+        exactly = _by_value(plain_line)
         # Two branches, since Spark would send every line through a Python function that
         # stands in one, and ordinary lines shall not pay for it.
-        plain = lines.where(~is_strange).withColumn("plain", F.col("raw"))
-        strange = lines.where(is_strange).withColumn("plain", exactly("raw"))
+        text = F.when(F.col("is_text"), F.col("raw"))
+        plain = lines.where(~is_strange).withColumn("plain", text)
+        strange = lines.where(is_strange).withColumn("plain", exactly(text))
         return _with_objects(plain.unionByName(strange))
-
-    def read_attributes(self, table: Table, path: Path | None) -> DataFrame:
-        names = [column.name for column in table.columns]
-        if path is None:
-            schema = ", ".join(f"{name} STRING" for name in names)
-            return self._session.createDataFrame([], schema)
-        width, positions = csv_positions(path, names)
-        rows = self._session.read.csv(
-            _pattern(path),
-            schema=", ".join(f"_{i} STRING" for i in range(width)),
-            header=True,
-            multiLine=True,
-            quote='"',
-            escape='"',
-        )
-        return rows.select(
-            *(
-                (F.lit(None).cast("string") if i is None else F.col(f"_{i}")).alias(
-                    name
-                )
-                for name, i in zip(names, positions, strict=True)
-            )
-        )
 
     def hold(self, rows: DataFrame) -> DataFrame:
         held = rows.persist(StorageLevel.MEMORY_AND_DISK)
@@ -100,18 +99,60 @@ class SparkEngine(Engine):
     def collect(self, rows: DataFrame) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows.collect()]
 
-    def close(self) -> None:
-        for held in self._held:
-            held.unpersist()
-        if not self._joined:
-            self._session.stop()
+    def rewrite(
+        self, rows: DataFrame, columns: Mapping[str, TextFunction]
+    ) -> DataFrame:
+        return rows.withColumns(
+            {
+                name: _by_value(function)(F.col(name).cast("string"))
+                for name, function in columns.items()
+            }
+        )
 
-    def _read(self, table: Table, files: Sequence[Path]) -> DataFrame:
-        self._fit_shuffles(sum(file.stat().st_size for file in files))
+    def query(self, sql: str, tables: Iterable[Table]) -> list[tuple[Any, ...]]:
+        for table in tables:
+            self.read(table).createOrReplaceTempView(table.name)
+        return self.collect(self._session.sql(sql))
+
+    def explain(self, error: Exception) -> BaseException:
+        if isinstance(error, Py4JNetworkError | ConnectionError):
+            return RunError("Spark's JVM is gone: it was killed, or is out of memory")
+        thrown = getattr(error, "java_exception", None) or getattr(error, "_origin", 0)
+        causes = list(_causes(thrown)) if thrown else []
+        said = [str(cause.toString()) for cause in causes]
+        if any("OutOfMemoryError" in text for text in said):
+            return self.out_of_memory()
+        if any("No space left on device" in text for text in said):
+            return self.out_of_space()
+        if any(TOO_LONG in text for text in said):
+            return line_too_long(self.settings.input_data_path)
+        for text in said:
+            if unreadable := _UNREADABLE.search(text):
+                path = unquote(unreadable["path"])
+                return InputError(f"{path}: cannot be read: {said[-1].splitlines()[0]}")
+        return RunError(said[-1].splitlines()[0]) if said else error
+
+    def close(self) -> None:
+        # A JVM that is gone has nothing to release.
+        with suppress(Py4JError, ConnectionError):
+            for held in self._held:
+                held.unpersist()
+            if not self._joined:
+                self._session.stop()
+
+    def _read(self, table: Table, folder: Path) -> DataFrame:
+        self._fit_shuffles(sum(f.stat().st_size for f in folder.rglob("*.parquet")))
         # Given a schema, Spark looks for none, and takes the partition's type from it.
         schema = ", ".join(f"`{column.name}` {column.type}" for column in table.schema)
-        return self._session.read.schema(schema).parquet(
-            _pattern(self.store.live(table))
+        return self._session.read.schema(schema).parquet(_pattern(folder))
+
+    def _read_tidy(self, table: Table, tidy: Path) -> DataFrame:
+        return self._session.read.csv(
+            _pattern(tidy),
+            schema=", ".join(f"`{name}` STRING" for name in table.column_names),
+            multiLine=True,
+            quote='"',
+            escape='"',
         )
 
     def _write(self, table: Table, rows: DataFrame, folder: Path) -> None:
@@ -137,19 +178,46 @@ class SparkEngine(Engine):
 
     def _lines(self, inputs: Inputs) -> DataFrame:
         if not inputs.event_files:
-            return self._session.createDataFrame([], "raw STRING, source_file STRING")
-        read = self._session.read.text([_pattern(path) for path in inputs.event_files])
+            return self._session.createDataFrame(
+                [], "raw STRING, source_file STRING, is_text BOOLEAN"
+            )
+        links = self._links(inputs)
+        readable = [links.get(path, path) for path in inputs.event_files]
+        read = self._session.read.text([_pattern(path) for path in readable])
         # A URI: percent-encoded, with one slash or three after its scheme.
         uri = F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))
         path = F.regexp_replace(F.url_decode(uri), "^file:(//)?", "")
         source_file = F.substring(path, len(f"{inputs.root}/") + 1, _TO_THE_END)
-        line = F.col("value")
+        for original, link in links.items():
+            name = F.lit(str(original.relative_to(inputs.root)))
+            source_file = F.when(path == str(link), name).otherwise(source_file)
+        is_text = F.is_valid_utf8("value")
+        line = (
+            F.when(
+                F.octet_length("value") > LONGEST_LINE, F.raise_error(F.lit(TOO_LONG))
+            )
+            .when(is_text, F.col("value"))
+            .otherwise(F.make_valid_utf8("value"))
+        )
         without_mark = F.when(
-            line.startswith("\ufeff"), F.substring(line, 2, _TO_THE_END)
+            line.startswith(_BYTE_ORDER_MARK), F.ltrim(line, F.lit(_BYTE_ORDER_MARK))
         ).otherwise(line)
         return read.select(
-            without_mark.alias("raw"), source_file.alias("source_file")
+            without_mark.alias("raw"),
+            source_file.alias("source_file"),
+            is_text.alias("is_text"),
         ).where(F.trim(F.col("raw"), F.lit(" \t")) != "")
+
+    def _links(self, inputs: Inputs) -> dict[Path, Path]:
+        """Another way to each file that Hadoop cannot name: one with a colon."""
+        links = {}
+        for number, path in enumerate(inputs.event_files):
+            if ":" in path.name:
+                link = self.store.scratch / f"lines-{number}{path.suffix}"
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
+                links[path] = link
+        return links
 
     def _fit_shuffles(self, size: int) -> None:
         """Enough shuffle partitions for these bytes; adaptive execution joins them."""
@@ -197,15 +265,37 @@ def _configuration(settings: RunSettings) -> dict[str, str]:
     return configuration | dict(settings.spark_properties)
 
 
+def _by_value(function: TextFunction) -> Callable[..., Column]:
+    """A column function whose code the workers of a cluster need not have."""
+    module = sys.modules[function.__module__]
+    cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
+    udf: Callable[..., Column] = F.udf(function, "string", useArrow=False)
+    return udf
+
+
+def _causes(thrown: Any) -> Iterator[Any]:
+    """A Java exception and what caused it, the root last."""
+    while thrown is not None:
+        yield thrown
+        thrown = thrown.getCause()
+
+
 def _is_strange(line: Column) -> Column:
     """Whether Spark may read this line otherwise than ``plain_line`` does."""
-    keys = F.json_object_keys(line)
+    brackets = F.octet_length(line) - F.octet_length(F.translate(line, "[{", ""))
+    may_nest_too_deep = (F.octet_length(line) > SUSPICIOUS_LENGTH) & (
+        brackets > DEEPEST_NESTING
+    )
+    is_long = F.octet_length(line) > _LONG
+    keys = F.json_object_keys(F.when(~is_long, line))
     # Of a repeated key Jackson takes the last.
     has_repeated_key = F.size(keys) != F.size(F.array_distinct(keys))
     return (
         line.rlike(MISTYPED)
         | (line.contains("\\u") & line.rlike(f"{ESCAPED_KEY}|{_HALF_SURROGATE}"))
         | F.coalesce(has_repeated_key, F.lit(False))
+        | may_nest_too_deep
+        | is_long
     )
 
 

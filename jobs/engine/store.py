@@ -1,8 +1,9 @@
 """The files below OUTPUT_DATA_PATH_PREFIX: who may write, and how a table is published.
 
 A table is written aside in ``_tmp/{run}/{table}`` and moved into place in one step, so
-that a reader finds the old table or the new one, whole. What a run that died left in
-``_tmp`` is swept by the next one.
+that a reader finds the old table or the new one, whole. Each holds a ``_run.json``,
+which says what run it came from. What a run that died left in ``_tmp`` is swept by the
+next one, which first ends the publishing that it found begun.
 """
 
 import ctypes
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from jobs.errors import PrefixInUseError, RunError
-from jobs.tables import Table
+from jobs.tables import TABLES, Table
 
+_ORIGIN = "_run.json"
+_PUBLISHING = "publishing"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -44,7 +47,7 @@ class Store:
         try:
             self.prefix.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
-            shutil.rmtree(self.prefix / "_tmp", ignore_errors=True)
+            self._sweep()
             self.scratch = self.prefix / "_tmp" / self.run_id
             self.scratch.mkdir(parents=True)
         except OSError as error:
@@ -63,24 +66,60 @@ class Store:
     def publish(self) -> dict[str, int]:
         """Move every staged table into place; returns the rows of each by name."""
         published = {table.name: rows for table, rows in self.staged.items()}
+        for table, rows in self.staged.items():
+            origin = {"run_id": self.run_id, "rows": rows}
+            (self.aside(table) / _ORIGIN).write_text(json.dumps(origin) + "\n")
+        # From here on, a run that dies has published: the next one moves the rest.
+        begun = self.scratch / _PUBLISHING
+        begun.touch()
         for table in self.staged:
             _move_into_place(self.aside(table), self.live(table))
+        begun.unlink()
         self.staged = {}
         return published
 
+    def origins(self) -> dict[str, Any]:
+        """Of each published table, by name, the run that it came from and its rows."""
+        found = {table.name: _origin(self.live(table)) for table in TABLES}
+        return {name: origin for name, origin in found.items() if origin}
+
     def record(self, ledger: dict[str, Any]) -> Path:
-        """Write the run's ledger to ``_runs/{run}.json``; returns its path."""
+        """Write the run's ledger to ``_runs/{run}.json``; returns its path.
+
+        It is a run's last act: what else is written aside makes room first.
+
+        Raises:
+            RunError: it cannot be written.
+        """
         path = self.prefix / "_runs" / f"{self.run_id}.json"
-        path.parent.mkdir(exist_ok=True)
-        unfinished = self.scratch / "ledger.json"
-        unfinished.write_text(json.dumps(ledger, indent=2, ensure_ascii=False) + "\n")
-        unfinished.replace(path)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        try:
+            self.scratch.mkdir()
+            path.parent.mkdir(exist_ok=True)
+            unfinished = self.scratch / path.name
+            unfinished.write_text(
+                json.dumps(ledger, indent=2, ensure_ascii=False) + "\n"
+            )
+            unfinished.replace(path)
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {error.strerror}") from error
         return path
 
     def close(self) -> None:
         """Remove this run's scratch files and unlock the prefix."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         self._lock.close()
+
+    def _sweep(self) -> None:
+        left_over = self.prefix / "_tmp"
+        for begun in left_over.glob(f"*/{_PUBLISHING}"):
+            died = begun.parent
+            for table in TABLES:
+                aside = died / table.name
+                # What has been moved already left the older table in its place.
+                if _origin(aside).get("run_id") == died.name:
+                    _move_into_place(aside, self.live(table))
+        shutil.rmtree(left_over, ignore_errors=True)
 
     def _locked(self) -> IO[str]:
         # The kernel drops a lock with its process: a crashed one needs no cleaning.
@@ -98,6 +137,13 @@ class Store:
         lock.write(f"process {os.getpid()} on {socket.gethostname()}, {self.run_id}\n")
         lock.flush()
         return lock
+
+
+def _origin(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / _ORIGIN).read_text()))
+    except FileNotFoundError:
+        return {}
 
 
 def _move_into_place(aside: Path, live: Path) -> None:

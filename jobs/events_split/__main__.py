@@ -1,10 +1,12 @@
 """``python -m jobs.events_split``"""
 
 import sys
+from decimal import Decimal
 
 from jobs.engine import Engine, find_inputs
 from jobs.errors import TooManyRejectedError
 from jobs.events_split.config import EventsSplitSettings
+from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
 from jobs.ledger import LineAccount, percent
 from jobs.runner import Job, Report, main
 from jobs.tables import (
@@ -28,12 +30,18 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
     from jobs.events_split import model
 
     inputs = find_inputs(engine.settings.input_data_path)
-    judged = engine.hold(model.judge(engine.read_events(inputs)))
+    key = settings.pseudonym_key
+    judged = model.judge(engine.read_events(inputs))
+    if key:
+        hides = dict.fromkeys(IDS, pseudonym(key))
+        judged = engine.rewrite(judged, hides | {"initiator_id": number_pseudonym(key)})
+    judged = engine.hold(judged)
     tally = {
         (outcome, detail): lines
         for outcome, detail, lines in engine.collect(model.tally(judged))
     }
-    engine.stage(REJECTED_EVENTS, model.only_rejected(judged))
+    rejects = engine.rewrite(model.only_rejected(judged), {"raw": concealing(key)})
+    engine.stage(REJECTED_EVENTS, rejects.distinct())
     rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
     _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
 
@@ -42,7 +50,10 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
         path = inputs.attributes(table.name)
         if path is None:
             notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
-        engine.stage(table, rows(engine.read_attributes(table, path)))
+        attributes = engine.read_attributes(table, path)
+        if key and table is USERS:
+            attributes = engine.rewrite(attributes, {"user_id": pseudonym(key)})
+        engine.stage(table, rows(attributes))
     stored = {
         USER_REGISTRATION.name: engine.stage(
             USER_REGISTRATION, model.only_registrations(judged)
@@ -65,7 +76,7 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
 
 def _check_ratio(rejected: dict[str, int], read: int, limit: float) -> None:
     lines = sum(rejected.values())
-    if lines > limit * read:
+    if lines > Decimal(str(limit)) * read:
         reasons = ", ".join(f"{name} {n:,}" for name, n in sorted(rejected.items()))
         raise TooManyRejectedError(
             f"{lines:,} of {read:,} lines rejected ({percent(lines, read)}), more than"

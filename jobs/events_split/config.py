@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 
-from jobs.settings import RATIO, setting
+from jobs.settings import RATIO, secret, setting
 
 
 @dataclass(frozen=True)
 class EventsSplitSettings:
     max_rejected_ratio: float = setting(
         "0.1", RATIO, "the share of rejected lines above which nothing is published"
+    )
+    pseudonym_key: str | None = setting(
+        "",
+        secret(shortest=16),
+        "replaces user_id, account_id and initiator_id by hashes with this key; "
+        "unset: they stay",
+        is_secret=True,
     )

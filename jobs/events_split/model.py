@@ -258,11 +258,9 @@ def only_playback_events(judged: DataFrame) -> DataFrame:
 
 
 def only_rejected(judged: DataFrame) -> DataFrame:
-    """Distinct rejected lines: the rows of rejected_events."""
-    return (
-        judged.where(F.col("outcome") == REJECTED)
-        .select("raw", "source_file", F.col("detail").alias("reason"))
-        .distinct()
+    """Rejected lines: the rows of rejected_events, as they were written."""
+    return judged.where(F.col("outcome") == REJECTED).select(
+        "raw", "source_file", F.col("detail").alias("reason")
     )
 
 

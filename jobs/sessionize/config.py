@@ -9,6 +9,6 @@ from jobs.settings import setting, whole_number
 class SessionizeSettings:
     session_timeout_minutes: int = setting(
         "30",
-        whole_number(at_least=1),
+        whole_number(1, 525_600),
         "a longer pause opens a new session, for events without a session_id",
     )

@@ -8,6 +8,7 @@ from jobs.tables import FACT_USER_SESSION, USER_SESSIONS
 MICROS_PER_MINUTE = 60_000_000
 RETENTION_MICROS = 72 * 60 * MICROS_PER_MINUTE
 
+_MOST_SECONDS = 2**63 - 1
 _ATTRIBUTES = ("account_id", "device", "device_os", "app_version", "country")
 
 
@@ -77,16 +78,21 @@ def by_session(events: DataFrame) -> DataFrame:
             F.max(F.when(is_event("session_end"), F.col("timestamp"))),
             F.max("timestamp"),
         ).alias("session_end_ts"),
-        F.coalesce(
-            F.sum(F.when(is_event("watch_time"), F.col("value"))).cast("bigint"),
-            F.lit(0).cast("bigint"),
-        ).alias("total_watch_time_s"),
+        total_watch_time().alias("total_watch_time_s"),
         F.count(F.lit(1)).alias("event_count"),
         F.max(as_flag(is_event("heart"))).alias("has_heart"),
         F.max(as_flag(is_event("like"))).alias("has_like"),
         *(earliest(name).alias(name) for name in _ATTRIBUTES),
         earliest("video_id").alias("first_video_id"),
     )
+
+
+def total_watch_time() -> Column:
+    """Seconds watched, 0 if none; more than BIGINT holds is the most that it holds."""
+    decimal = "decimal(38, 0)"
+    seconds = F.sum(F.when(is_event("watch_time"), F.col("value")).cast(decimal))
+    at_least_0 = F.coalesce(seconds, F.lit(0).cast(decimal))
+    return F.least(at_least_0, F.lit(_MOST_SECONDS).cast(decimal)).cast("bigint")
 
 
 def with_attributes(

@@ -2,7 +2,8 @@
 
 Every table is computed from the raw bytes of the input files with nothing but the
 standard library. Tests hold the real engines against it, so it shares no code with
-them: a misreading would have to be made twice to go unnoticed.
+them: a misreading would have to be made twice to go unnoticed. The one exception is
+what a rejected line conceals, which has tests of its own.
 """
 
 import csv
@@ -20,6 +21,8 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
+
+from jobs.events_split.privacy import concealing
 
 Row = dict[str, Any]
 
@@ -109,7 +112,7 @@ def reference_tables(
             except Ignored as name:
                 ignored[str(name)] += 1
             except Rejected as reason:
-                rejected = {"raw": raw, "source_file": source_file}
+                rejected = {"raw": shown(raw), "source_file": source_file}
                 rejected_events.append(rejected | {"reason": str(reason)})
 
     stored = {table: without_duplicates(rows) for table, rows in events.items()}
@@ -167,13 +170,22 @@ def local_day(at: datetime, zone: ZoneInfo) -> date:
 
 
 def event_lines(name: str, content: bytes) -> list[str]:
-    """The lines of an event file that are not blank, without line end and BOM."""
+    """The lines of an event file that are not blank, without line end and BOM.
+
+    A byte that is no UTF-8 is a surrogate, which no UTF-8 is.
+    """
     if not EVENT_FILE.fullmatch(name):
         return []
     content = gzip.decompress(content) if name.endswith(".gz") else content
-    lines = re.split("\r\n|\n|\r", content.decode("utf-8", errors="replace"))
-    lines = [line.removeprefix("\ufeff") for line in lines]
+    lines = re.split("\r\n|\n|\r", content.decode("utf-8", errors="surrogateescape"))
+    lines = [line.lstrip("\ufeff") for line in lines]
     return [line for line in lines if line.strip(" \t")]
+
+
+def shown(line: str) -> str:
+    """A rejected line as it is stored."""
+    text = line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return concealing(None)(text) or ""
 
 
 def judge(line: str) -> tuple[str, Row]:
@@ -218,8 +230,9 @@ def json_object(line: str) -> Row:
             parse_float=Number,
             parse_constant=refuse_constant,
         )
-        refuse_lone_surrogates(value)
-    except ValueError:
+        refuse_lone_surrogates(line, value)
+        refuse_deep_nesting(value)
+    except (ValueError, RecursionError):
         raise Rejected("malformed_json") from None
     if not isinstance(value, Pairs):
         raise Rejected("malformed_json")
@@ -231,9 +244,23 @@ def refuse_constant(token: str) -> None:
     raise ValueError(token)
 
 
-def refuse_lone_surrogates(value: object) -> None:
+def refuse_deep_nesting(value: object) -> None:
+    """Raise ValueError if arrays and objects lie more than 500 deep in each other."""
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, list | Pairs)]:
+        depth += 1
+        if depth > 500:
+            raise ValueError(depth)
+        level = [
+            inner
+            for item in level
+            for inner in ([v for _, v in item] if isinstance(item, Pairs) else item)
+        ]
+
+
+def refuse_lone_surrogates(*values: object) -> None:
     """Raise ValueError if any key or string, however deep, is no proper Unicode."""
-    todo = [value]
+    todo = list(values)
     while todo:
         item = todo.pop()
         if isinstance(item, list | tuple):
@@ -411,7 +438,7 @@ def session_row(
         "session_start_ts": min(times("session_start") or everything),
         "start_observed": bool(times("session_start")),
         "session_end_ts": max(times("session_end") or everything),
-        "total_watch_time_s": sum(watched),
+        "total_watch_time_s": min(sum(watched), 2**63 - 1),
         "event_count": len(events),
         "has_heart": int(bool(times("heart"))),
         "has_like": int(bool(times("like"))),

@@ -2,8 +2,7 @@
 
 The pools are tiny, so that users, sessions and instants meet often. An event is a list
 of keys and JSON tokens until it is written: a token can then be anything, well formed
-or not. Left out on purpose: NUL characters, invalid UTF-8, nesting deeper than 500
-levels, and watch times so long that their sum leaves 64 bits.
+or not. A byte that is no UTF-8 stands in a line as a surrogate, as Python writes it.
 """
 
 import csv
@@ -89,6 +88,13 @@ NESTED = (
     '{"a": {"b": [1, {"c": null}]}}',
     '[1, "x", [true, {}]]',
     "[" * 499 + "]" * 499,
+    "[" * 500 + "]" * 500,
+    '{"a":' * 1200 + "1" + "}" * 1200,
+    "[" * 3000,
+    "[[]," * 400 + "1" + "]" * 400,
+    '"' + "[{" * 400 + '"',
+    "9" * 1500,
+    '"' + "x" * 12_000 + '"',
     '{"a":' * 60 + "1" + "}" * 60,
 )
 ANY_TOKENS = (
@@ -106,6 +112,10 @@ ANY_TOKENS = (
     '" "',
     '"null"',
     '"a\\u0301 \\u00e9"',
+    '"\\u0000"',
+    '"a\\u0000b"',
+    '"\U0010ffff"',
+    '"\U0010ffff x"',
     '"\\ud83d\\ude00"',
     '"\\"\\\\\\/\\b\\f\\n\\r\\t"',
     '"\u2028\u0085\u00a0\ufeff\x7f"',
@@ -243,6 +253,7 @@ VALID_SPACING = (
     "\t{}\t",
     "\ufeff{}",
     "\ufeff {}",
+    "\ufeff\ufeff{}",
 )
 BROKEN_LINES = (
     "{} trailing",
@@ -256,8 +267,19 @@ BROKEN_LINES = (
     "\u00a0{}",
     "x{}",
     "({})",
+    "{}\x00",
+    "\x00{}",
+    "{}\udcff",
+    "\udcc3{}",
+    "{}\U0010ffff",
+    "\U0010ffff{}",
+    "{}\U0010ffff{}\U0010ffff",
 )
 NOT_OBJECTS = (
+    "\x00",
+    "\udcff\udcfe{\x00}\x00",
+    "\\N",
+    "\U0010ffff",
     "null",
     "true",
     "42",
@@ -296,6 +318,12 @@ BROKEN_TOKENS = (
     "--1",
     "1_000",
     "'x'",
+    '"\x00"',
+    '"\udcff"',
+    '"\udce2\udc82"',
+    '"\udced\udca0\udc80"',
+    '"\udcf4\udc90\udc80\udc80"',
+    '"\udcc0\udc80"',
     '"\t"',
     '"\x1f"',
     '"\\x41"',
@@ -409,14 +437,18 @@ def event_files(draw: st.DrawFn) -> dict[str, bytes]:
             text = "\ufeff" + text
         name = f"events-{number}{extension}"
         if zipped:
-            files[f"{name}.gz"] = gzip.compress(text.encode(), 1, mtime=0)
+            files[f"{name}.gz"] = gzip.compress(_bytes(text), 1, mtime=0)
         else:
-            files[name] = text.encode()
+            files[name] = _bytes(text)
     if draw(_OFTEN):
         files["users.csv"] = draw(_USERS_CSV)
     if draw(_OFTEN):
         files["videos.csv"] = draw(_VIDEOS_CSV)
     return files
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 # Instants and lines
@@ -581,8 +613,7 @@ def _odd(draw: st.DrawFn, fields: list[Field]) -> list[Field]:
 
 def _odd_tokens(key: str, fields: list[Field]) -> tuple[str, ...]:
     tokens = ODD_TOKENS.get(key, ())
-    # Never as watch time, whose sum must fit in 64 bits.
-    if key == "value" and ("event_name", '"like"') in fields:
+    if key == "value":
         tokens += HUGE_VALUE_TOKENS
     return tokens + ANY_TOKENS
 

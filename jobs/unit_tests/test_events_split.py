@@ -322,6 +322,105 @@ def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
     )
 
 
+def test_bytes_that_are_no_utf_8_are_malformed_and_kept_as_replaced(judged):
+    good = json.dumps(APP).encode()
+    rows = judged(
+        good[:-1] + b', "x": "\xff\xe2\x82"}',
+        good + b"\xc3",
+        b"\xff\xfe{\x00}\x00",
+        good,
+    )
+    assert verdicts(rows) == ["malformed_json"] * 3 + ["app_loaded"]
+    assert rows[0]["raw"] == json.dumps(APP)[:-1] + ', "x": "\ufffd\ufffd"}'
+    assert rows[1]["raw"] == json.dumps(APP) + "\ufffd"
+    assert rows[2]["raw"] == "\ufffd\ufffd{\0}\0"
+
+
+def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of):
+    (tmp_path / "in").mkdir()
+    long = '{"event": "' + "x" * 3_000_000 + '"}'
+    for name, content in {
+        "a.json": b'{"event": "a"}\r\n\xff\n\n{"event": "b"}',
+        'new\nline, "quoted".json': b"\xff\r\x00",
+        "packed.json.gz": gzip.compress(b'{"event": "c"}\n\xff'),
+        "long.json": f"{long}\n{{}}\n".encode(),
+        "noncharacter.json": '{"event": "\U0010ffff"}\nx\U0010ffff\U0010ffff'.encode(),
+        "plain.json": b'{"event": "d"}',
+    }.items():
+        (tmp_path / "in" / name).write_bytes(content)
+    rows = engine.read_events(find_inputs(str(tmp_path / "in")))
+    assert rows_of(rows.select("source_file", "raw", "event")) == sorted(
+        [
+            ("a.json", '{"event": "a"}', "a"),
+            ("a.json", "\ufffd", None),
+            ("a.json", '{"event": "b"}', "b"),
+            ('new\nline, "quoted".json', "\ufffd", None),
+            ('new\nline, "quoted".json', "\0", None),
+            ("packed.json.gz", '{"event": "c"}', "c"),
+            ("packed.json.gz", "\ufffd", None),
+            ("long.json", long, "x" * 3_000_000),
+            ("long.json", "{}", None),
+            ("noncharacter.json", '{"event": "\U0010ffff"}', "\U0010ffff"),
+            ("noncharacter.json", "x\U0010ffff\U0010ffff", None),
+            ("plain.json", '{"event": "d"}', "d"),
+        ],
+        key=repr,
+    )
+
+
+def test_nul_is_text_where_it_is_escaped_and_malformed_where_it_is_not(judged):
+    rows = judged(
+        '{"event": "a\\u0000b"}',
+        '{"event": "\\u0000"}',
+        '{"event": "a\0b"}',
+        '{"event": "a"}\0',
+    )
+    assert [row["detail"] for row in rows] == [
+        "a\0b",
+        "\0",
+        "malformed_json",
+        "malformed_json",
+    ]
+
+
+def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
+    engine, tmp_path, rows_of
+):
+    (tmp_path / "in").mkdir()
+    lines = ['{"event": "page_view"}'] * 60_000
+    lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
+    (tmp_path / "in" / "a.json").write_text("\n".join(lines))
+    judged = model.judge(engine.read_events(find_inputs(str(tmp_path / "in"))))
+    assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
+        ("u", "NZ")
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "it's.json",
+        'say "x".json',
+        "a%20b+c.json",
+        "day=2021 {a,b}.json",
+        "new\nline.json",
+        "x..json",
+        "[a]*?.json",
+        "ü😀.json",
+        "back\\slash.json",
+        "12:30.json",
+        "#;$(x)`.json",
+    ],
+)
+def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
+    folder = tmp_path / "country=X [1] 'q'"
+    folder.mkdir()
+    (folder / name).write_text('{"event": "a"}')
+    for path in (folder, folder / name):
+        rows = engine.read_events(find_inputs(str(path)))
+        assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
+
+
 def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, rows_of):
     schema = (
         "outcome STRING, event STRING, instant TIMESTAMP, initiator_id BIGINT,"

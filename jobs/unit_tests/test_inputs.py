@@ -1,8 +1,13 @@
 """Which files INPUT_DATA_PATH names."""
 
+import csv
+import gzip
+import os
+from pathlib import Path
+
 import pytest
 
-from jobs.engine.inputs import csv_positions, find_inputs
+from jobs.engine.inputs import check_gzip_files, find_inputs, tidy_csv
 from jobs.errors import InputError
 
 
@@ -53,15 +58,93 @@ def test_a_path_that_names_no_event_file_is_named(folder, path):
         find_inputs(str(folder / path))
 
 
-def test_columns_of_a_csv_file_are_found_by_their_exact_names(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "make", "fault"),
+    [
+        ("a.json", lambda path: path.symlink_to("nowhere"), "a link to nothing"),
+        ("a.json", os.mkfifo, "no regular file"),
+        ("a.json.gz", Path.touch, "empty, which no gzip file is"),
+        (b"a\xff.json", lambda path: Path(path).touch(), "a file's name must be UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name, make, fault):
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    make(tmp_path / name)
+    with pytest.raises(InputError) as refused:
+        find_inputs(str(tmp_path))
+    assert fault in str(refused.value)
+    assert "a" in str(refused.value).rsplit("/", 1)[-1]
+
+
+LINES = b'{"a": 1}\n' * 5000
+PACKED = gzip.compress(LINES, mtime=0)
+
+
+BROKEN = {
+    "without its last byte": PACKED[:-1],
+    "without its checksum": PACKED[:-8],
+    "half of it": PACKED[: len(PACKED) // 2],
+    "half of its header": PACKED[:5],
+    "another checksum": PACKED[:-8] + b"\0" + PACKED[-7:],
+    "another bit": PACKED[:40] + bytes([PACKED[40] ^ 1]) + PACKED[41:],
+    "text after it": PACKED + b"garbage",
+    "zeros after it": PACKED + b"\0" * 512,
+    "not packed": LINES,
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_gzip_file_that_is_not_whole_is_named(tmp_path, broken):
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(BROKEN[broken])
+    with pytest.raises(InputError, match=r"a\.json\.gz: "):
+        check_gzip_files([path])
+
+
+def test_gzip_files_may_be_joined(tmp_path):
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(PACKED + gzip.compress(b"") + PACKED)
+    check_gzip_files([path])
+
+
+def tidied(path, names):
+    tidy = path.with_name("tidy")
+    tidy_csv(path, names, tidy)
+    with tidy.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_csv_file_is_brought_into_one_form(tmp_path):
     path = tmp_path / "users.csv"
-    path.write_text('\ufeff"Gender",user_id,"a\nb"\n', encoding="utf-8")
-    assert csv_positions(path, ["user_id", "gender", "a\nb"]) == (3, [1, None, 2])
+    path.write_bytes(
+        "\ufeffGender,user_id,name\r\n"
+        'f,u1,"a ""b"", c"\r\n'
+        "\r\n"
+        'm,u2,"two\r\nlines",more\n'
+        "f,u3\r"
+        "x,\0,\ufeff".encode()
+    )
+    assert tidied(path, ["user_id", "name", "gender"]) == [
+        ["u1", 'a "b", c', ""],
+        ["u2", "two\r\nlines", ""],
+        ["u3", "", ""],
+        ["\0", "\ufeff", ""],
+    ]
 
 
-@pytest.mark.parametrize("content", [b"", b"id,name\n", b"\xff\xfe\n"])
-def test_a_csv_file_without_its_key_is_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "no column user_id"),
+        (b"id,name\n", "no column user_id"),
+        (b"user_id\nu1\n\xff\n", "not UTF-8 after row 1"),
+        (b'user_id\nu1\n"u2', "unexpected end of data after row 2"),
+        (b'user_id,name\nu1,"The "Best""\n', "expected after"),
+    ],
+)
+def test_a_csv_file_that_can_be_misread_is_named(tmp_path, content, fault):
     path = tmp_path / "users.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"users\.csv"):
-        csv_positions(path, ["user_id"])
+    with pytest.raises(InputError, match=rf"users\.csv: .*{fault}"):
+        tidied(path, ["user_id"])

@@ -76,3 +76,30 @@ def test_half_a_surrogate_pair_is_no_text_wherever_it_stands():
     assert read('{"device": "\\ud83d\\ude00", "other": "\\\\ud83d"}') == {
         "device": "😀"
     }
+
+
+@pytest.mark.parametrize(
+    "nested", ["[" * 499 + "]" * 499, '{"a":' * 499 + "1" + "}" * 499]
+)
+def test_what_nests_deeper_than_500_levels_is_no_event(nested):
+    assert plain_line(f'{{"event": "a", "other": {nested}}}') is not None
+    assert plain_line(f'{{"event": "a", "other": [{nested}]}}') is None
+    in_a_text = json.dumps(nested * 2)
+    assert read(f'{{"event": "a", "other": {in_a_text}}}') == {"event": "a"}
+    wide = "[" + ",".join(["[]"] * 2000) + "]"
+    assert read(f'{{"event": "a", "other": {wide}}}') == {"event": "a"}
+
+
+def test_a_long_line_takes_no_longer_than_its_length():
+    for line in (
+        '{"a": "' + "x" * 10_000_000 + '", "event": "a"}',
+        '{"a": "' + '\\"' * 5_000_000 + '", "event": "a"}',
+        '{"event": "a", "a": [' + "[]," * 1_000_000 + "1]}",
+    ):
+        assert read(line) == {"event": "a"}
+    for line in (
+        '"' + "\\u" * 5_000_000,
+        "{" * 10_000_000,
+        '{"a": "' + '\\"[' * 3_000_000,
+    ):
+        assert plain_line(line) is None

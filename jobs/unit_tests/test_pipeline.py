@@ -132,7 +132,7 @@ def test_every_table_and_count_is_that_of_the_reference(files, rules):
 def test_order_file_split_and_repeated_lines_change_no_table(files, random):
     csv = {name: content for name, content in files.items() if name.endswith(".csv")}
     lines = [
-        line.encode()
+        line.encode(errors="surrogateescape")
         for name, content in files.items()
         for line in event_lines(name, content)
     ]
@@ -192,7 +192,7 @@ def test_a_day_that_became_empty_disappears(tmp_path):
         content = "\n".join(line.format(day) for day in kept).encode()
         prefix = run(tmp_path / name, {"e.jsonl": content})
         folder = prefix / "user_registration" / "format=parquet"
-        assert sorted(p.name for p in folder.iterdir()) == [
+        assert sorted(p.name for p in folder.glob("*=*")) == [
             f"derived_tstamp_day={day}" for day in kept
         ]
     assert len(published.files(prefix, USER_REGISTRATION)) == 2

@@ -6,7 +6,7 @@ from jobs.conversion_rate.config import ConversionRateSettings
 from jobs.errors import SettingError
 from jobs.events_split.config import EventsSplitSettings
 from jobs.sessionize.config import SessionizeSettings
-from jobs.settings import RunSettings, load
+from jobs.settings import RunSettings, load, shown
 
 ALL = (RunSettings, EventsSplitSettings, SessionizeSettings, ConversionRateSettings)
 
@@ -28,6 +28,7 @@ def test_everything_has_the_default_of_the_contract():
         "memory_limit": None,
         "log_level": "INFO",
         "max_rejected_ratio": 0.1,
+        "pseudonym_key": None,
         "session_timeout_minutes": 30,
         "conversion_mode": "first",
         "conversion_week_offset": 1,
@@ -70,14 +71,37 @@ def test_spark_properties_are_lines():
         ("SESSION_TIMEOUT_MINUTES", "1.5"),
         ("CONVERSION_MODE", "last"),
         ("CONVERSION_WEEK_OFFSET", "one"),
+        ("CONVERSION_WEEK_OFFSET", "99999999999999999999"),
         ("RETENTION_WEEKS", "-1"),
-        ("SPARK_PROPERTIES", "spark.a"),
+        ("RETENTION_WEEKS", "1_0"),
+        ("RETENTION_WEEKS", "\u0663"),
+        ("MEMORY_LIMIT", "0GB"),
+        ("MEMORY_LIMIT", "1GB; DROP TABLE x"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_what_it_takes(name, value):
     with pytest.raises(SettingError) as refused:
         loaded(**{name: value})
     assert str(refused.value).startswith(f"{name}={value}: it takes ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SPARK_PROPERTIES", "spark.password"), ("PSEUDONYM_KEY", "hunter2")],
+)
+def test_a_wrong_setting_that_may_be_secret_is_named_without_its_value(name, value):
+    with pytest.raises(SettingError) as refused:
+        loaded(**{name: value})
+    assert str(refused.value).startswith(f"{name}=…: it takes ")
+
+
+def test_secrets_are_not_shown():
+    key = "correct horse battery staple"
+    run, split, *_ = load(
+        ALL, "test", "", [], {"PSEUDONYM_KEY": key, "SPARK_PROPERTIES": f"a={key}"}
+    )
+    assert split.pseudonym_key == key
+    assert key not in f"{run} {split} {shown(run)} {shown(split)}"
 
 
 def test_an_unknown_flag_is_refused():

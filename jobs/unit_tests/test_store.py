@@ -1,17 +1,19 @@
 """Publishing: a table is the old one or the new one, and there is one writer."""
 
+import contextlib
 import errno
 import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from jobs.engine import Store
 from jobs.engine import store as store_module
 from jobs.errors import PrefixInUseError, RunError
-from jobs.tables import USERS, VIDEOS
+from jobs.tables import APP_LOADED, USERS, VIDEOS
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def staged(store, table, content):
 
 
 def published(store, table):
-    return {path.name: path.read_text() for path in store.live(table).iterdir()}
+    return {path.name: path.read_text() for path in store.live(table).glob("*.parquet")}
 
 
 def test_a_staged_table_is_invisible_until_it_is_published(store):
@@ -81,6 +83,71 @@ def test_the_lock_of_a_killed_writer_needs_no_cleaning(tmp_path):
     assert list((tmp_path / "out" / "_tmp").iterdir()) == [store.scratch]
     store.close()
     assert list((tmp_path / "out" / "_tmp").iterdir()) == []
+
+
+def test_a_table_says_which_run_it_came_from(tmp_path):
+    runs = []
+    for table in (USERS, VIDEOS):
+        store = Store(str(tmp_path / "out"))
+        staged(store, table, "new")
+        store.publish()
+        runs.append({"run_id": store.run_id, "rows": 1})
+        store.close()
+    store = Store(str(tmp_path / "out"))
+    assert store.origins() == {"users": runs[0], "videos": runs[1]}
+    store.close()
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2, 3])
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_publishing_that_was_begun_is_ended_by_the_next_run(
+    tmp_path, monkeypatch, moved, can_exchange
+):
+    class Killed(BaseException):
+        pass
+
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "not here")
+
+    if not can_exchange:
+        monkeypatch.setattr(store_module, "_exchange", refuse)
+    tables = (USERS, VIDEOS, APP_LOADED)
+    first = Store(str(tmp_path / "out"))
+    for table in tables:
+        staged(first, table, "old")
+    first.publish()
+    first.close()
+    died = Store(str(tmp_path / "out"))
+    for table in tables:
+        staged(died, table, "new")
+    move = store_module._move_into_place
+    calls: list[object] = []
+
+    def move_some(*folders):
+        if len(calls) == moved:
+            raise Killed
+        calls.append(folders)
+        move(*folders)
+
+    monkeypatch.setattr(store_module, "_move_into_place", move_some)
+    with contextlib.suppress(Killed):
+        died.publish()
+    monkeypatch.setattr(store_module, "_move_into_place", move)
+    died._lock.close()  # as the kernel does for a process that was killed
+    with closing(Store(str(tmp_path / "out"))) as store:
+        for table in tables:
+            assert published(store, table) == {"part.parquet": "new"}
+            assert store.origins()[table.name]["run_id"] == died.run_id
+        assert list((tmp_path / "out" / "_tmp").iterdir()) == [store.scratch]
+
+
+def test_what_was_staged_but_not_to_be_published_is_swept(tmp_path):
+    died = Store(str(tmp_path / "out"))
+    staged(died, USERS, "unchecked")
+    died._lock.close()
+    with closing(Store(str(tmp_path / "out"))) as store:
+        assert store.origins() == {}
+        assert not store.live(USERS).exists()
 
 
 def test_a_prefix_that_cannot_be_written_is_named(tmp_path):

@@ -1,0 +1,130 @@
+"""What is hidden before anything is stored: addresses always, ids if there is a key.
+
+Plain Python on single texts, so that both engines hide alike.
+"""
+
+import hmac
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+
+MASK = "***"
+NEVER_STORED = "ip"
+IDS = ("user_id", "account_id", "initiator_id")
+
+_INT64 = range(-(2**63), 2**63)
+
+_IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9])")
+_MAYBE_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+Hide = Callable[[str | None], str | None]
+
+
+def pseudonym(key: str) -> Hide:
+    """HMAC-SHA256 of a text in hexadecimal; NULL and the empty text stay.
+
+    Not a plain hash, which anybody who guesses an id can repeat.
+    """
+
+    def hashed(text: str | None) -> str | None:
+        return _digest(key, text).hex() if text else text
+
+    return hashed
+
+
+def number_pseudonym(key: str) -> Hide:
+    """The first 64 bits of the HMAC-SHA256 of a number's decimal text, as a number."""
+
+    def hashed(text: str | None) -> str | None:
+        if text is None:
+            return None
+        return str(int.from_bytes(_digest(key, text)[:8], "big", signed=True))
+
+    return hashed
+
+
+def concealing(key: str | None) -> Hide:
+    """What is stored of a rejected line: its text, without what it must not show.
+
+    The value of every ``ip`` is masked, wherever and however it is written, and in a
+    line that is no JSON everything that looks like an address. With a key, ids become
+    the pseudonyms that the tables have; one that cannot be read is masked.
+    """
+    fields = _field_pattern((NEVER_STORED, *IDS) if key else (NEVER_STORED,))
+
+    def conceal(match: re.Match[str]) -> str:
+        name = _unescaped(match["name"]).lower()
+        return match["key"] + _hidden(name, match["value"], key)
+
+    def concealed(line: str | None) -> str | None:
+        if line is None:
+            return None
+        shown = fields.sub(conceal, line)
+        return shown if _is_json(line) else _without_addresses(shown)
+
+    return concealed
+
+
+def _digest(key: str, text: str) -> bytes:
+    return hmac.digest(key.encode(), text.encode(), "sha256")
+
+
+def _field_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    spelled = "|".join(
+        "".join(rf"(?:{c}|\\u00{ord(c):02x}|\\u00{ord(c.upper()):02x})" for c in name)
+        for name in names
+    )
+    return re.compile(rf"""(?isx)
+        (?P<key> (?<![a-z0-9_]) \\*["']? (?P<name>{spelled}) (?![a-z0-9_])
+            (?: \\*["'] \s* [:=]? | \s* [:=] ) \s* )
+        (?P<value>
+            "(?:[^"\\]++|\\.)*+"?   # a string, perhaps cut off
+          | '(?:[^'\\]++|\\.)*+'?
+          | \\+["'][^"']*+["']?     # a string within a string
+          | [\[{{].*                # its end is not worth looking for
+          | [^\s,}}\]]*
+        )""")
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\u(....)", lambda code: chr(int(code[1], 16)), name)
+
+
+def _hidden(name: str, value: str, key: str | None) -> str:
+    if value in ("", "null", '""'):
+        return value
+    masked = f'"{MASK}"'
+    if name == NEVER_STORED or key is None:
+        return masked
+    try:
+        token = json.loads(value, parse_int=str, parse_float=str)
+    except ValueError:
+        return masked
+    if not isinstance(token, str):
+        return masked
+    if name != "initiator_id":
+        return json.dumps(pseudonym(key)(token))
+    if not re.fullmatch("-?[0-9]{1,30}", token) or int(token) not in _INT64:
+        return masked
+    return f'"{number_pseudonym(key)(str(int(token)))}"'
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without_addresses(line: str) -> str:
+    return _MAYBE_IPV6.sub(_mask_ipv6, _IPV4.sub(MASK, line))
+
+
+def _mask_ipv6(match: re.Match[str]) -> str:
+    try:
+        ipaddress.IPv6Address(match[0].strip(".").removesuffix(":"))
+    except ValueError:
+        return match[0]
+    return MASK
