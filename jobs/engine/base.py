@@ -129,12 +129,15 @@ class Engine(ABC):
         self.store.staged[table] = count
         return count
 
-    def out_of_memory(self) -> RunError:
-        limit = self.settings.memory_limit
+    def out_of_memory(self, least: str) -> RunError:
+        """What to raise when the engine cannot go on in the memory that it has.
+
+        Args:
+            least: the least MEMORY_LIMIT that it can work with.
+        """
+        limit = self.settings.memory_limit or "unset"
         return RunError(
-            f"the engine is out of memory at MEMORY_LIMIT={limit}: it needs more"
-            if limit
-            else "the engine is out of memory: MEMORY_LIMIT says how much it may take"
+            f"out of memory at MEMORY_LIMIT={limit}: it needs more, at least {least}"
         )
 
     def out_of_space(self) -> RunError:

@@ -1,6 +1,7 @@
 """The embedded engine: the PySpark models, run by SQLFrame on DuckDB, without a JVM."""
 
 import glob
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ from jobs.tables import EVENT_FIELDS, Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+# What a thread takes to read, judge and write; it cannot spill this.
+_MEGABYTES_PER_THREAD = 128
 
 # A row of CSV may hold a line whose every character is a quote, and so written twice.
 _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
@@ -123,6 +127,9 @@ class DuckDBEngine(Engine):
         }
         if settings.memory_limit:
             config["memory_limit"] = settings.memory_limit
+            megabytes = _megabytes(settings.memory_limit)
+            affordable = max(1, megabytes // _MEGABYTES_PER_THREAD)
+            config["threads"] = min(affordable, len(os.sched_getaffinity(0)))
         self._connection = duckdb.connect(config=config)
         self._connection.execute(f"SET TimeZone = {_text(settings.reporting_timezone)}")
         bind_models()
@@ -186,7 +193,7 @@ class DuckDBEngine(Engine):
         if isinstance(error, RuntimeError) and message == "Query interrupted":
             return KeyboardInterrupt()
         if isinstance(error, duckdb.OutOfMemoryException):
-            return self.out_of_memory()
+            return self.out_of_memory(f"{_MEGABYTES_PER_THREAD}MB")
         if "No space left on device" in message:
             return self.out_of_space()
         return error
@@ -259,7 +266,7 @@ class DuckDBEngine(Engine):
     def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
         try:
             return self._connection.execute(query)
-        except duckdb.InvalidInputException as error:
+        except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
             if self._lines is None or not self._went_round_odd_lines(self._lines):
                 raise error from None
             return self._connection.execute(query)
@@ -327,6 +334,10 @@ class DuckDBEngine(Engine):
 def _sql(rows: Any) -> str:
     # SQLFrame's own optimizer costs time on big plans, and DuckDB optimizes anyway.
     return str(rows.sql(dialect="duckdb", optimize=False, pretty=False))
+
+
+def _megabytes(size: str) -> int:
+    return int(size[:-2]) * (1000 if size.endswith("GB") else 1)
 
 
 def _cast(value: str, column: Column) -> str:

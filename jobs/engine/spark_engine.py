@@ -45,6 +45,10 @@ TOO_LONG = "a line is too long"
 _UNREADABLE = re.compile(r"reading file file:(//)?(?P<path>/.+?)\. ")
 _BYTES_PER_SHUFFLE_PARTITION = 64 * 1024 * 1024
 
+_PUSH_INTO_BRANCHES = (
+    "org.apache.spark.sql.catalyst.optimizer.PushProjectionThroughUnion"
+)
+
 # Jackson, which reads JSON for Spark, is strict with these.
 _STRICT = {
     "allowSingleQuotes": "false",
@@ -73,7 +77,12 @@ class SparkEngine(Engine):
         )
         for key, value in _configuration(settings).items():
             builder = builder.config(key, value)
-        self._session = builder.getOrCreate()
+        try:
+            self._session = builder.getOrCreate()
+        except Exception as error:
+            causes = list(_causes(_thrown(error)))
+            told = str(causes[-1].getMessage()) if causes else str(error)
+            raise RunError(f"Spark does not start: {told.splitlines()[0]}") from error
         self._session.conf.set(
             "spark.sql.session.timeZone", settings.reporting_timezone
         )
@@ -117,11 +126,9 @@ class SparkEngine(Engine):
     def explain(self, error: Exception) -> BaseException:
         if isinstance(error, Py4JNetworkError | ConnectionError):
             return RunError("Spark's JVM is gone: it was killed, or is out of memory")
-        thrown = getattr(error, "java_exception", None) or getattr(error, "_origin", 0)
-        causes = list(_causes(thrown)) if thrown else []
-        said = [str(cause.toString()) for cause in causes]
+        said = [str(cause.toString()) for cause in _causes(_thrown(error))]
         if any("OutOfMemoryError" in text for text in said):
-            return self.out_of_memory()
+            return self.out_of_memory("1GB")
         if any("No space left on device" in text for text in said):
             return self.out_of_space()
         if any(TOO_LONG in text for text in said):
@@ -246,6 +253,8 @@ def _configuration(settings: RunSettings) -> dict[str, str]:
     configuration = {
         "spark.pyspark.python": sys.executable,
         "spark.sql.adaptive.enabled": "true",
+        # Or each of the two branches of lines would have its own copy of all rules.
+        "spark.sql.optimizer.excludedRules": _PUSH_INTO_BRANCHES,
         "spark.sql.shuffle.partitions": "1",  # grows with what is read
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
@@ -271,6 +280,11 @@ def _by_value(function: TextFunction) -> Callable[..., Column]:
     cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     udf: Callable[..., Column] = F.udf(function, "string", useArrow=False)
     return udf
+
+
+def _thrown(error: Exception) -> Any:
+    """The Java exception behind a Python one, or None."""
+    return getattr(error, "java_exception", None) or getattr(error, "_origin", None)
 
 
 def _causes(thrown: Any) -> Iterator[Any]:

@@ -1,0 +1,156 @@
+"""Real runs to be attacked: processes, inputs, and the tables that they should leave.
+
+ENGINE_UNDER_TEST chooses the engine. What a test tried is shown at the end.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.tables import TABLES
+from jobs.unit_tests import published
+from jobs.unit_tests.conftest import ENGINE
+
+ROOT = Path(__file__).parents[2]
+Tables = dict[str, list[tuple[Any, ...]]]
+
+_tried: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Version:
+    """An input, the tables that a run makes of it, and how many seconds that takes."""
+
+    path: Path
+    output: Path
+    tables: Tables
+    seconds: float
+
+
+def start(input_path: Path, prefix: Path, **settings: str) -> subprocess.Popen[str]:
+    """A run of the whole pipeline, as a user starts it."""
+    environment = dict(os.environ) | {
+        "ENGINE": ENGINE,
+        "SPARK_MASTER": "local[2]",
+        "INPUT_DATA_PATH": str(input_path),
+        "OUTPUT_DATA_PATH_PREFIX": str(prefix),
+        **settings,
+    }
+    module = settings.pop("MODULE", "jobs")
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """A run's exit code and its last line on stderr; it shows no traceback."""
+    _, stderr = process.communicate()
+    assert "Traceback" not in stderr
+    lines = stderr.strip().splitlines()
+    return process.returncode, lines[-1] if lines else ""
+
+
+def run(input_path: Path, prefix: Path, **settings: str) -> tuple[int, str]:
+    return finish(start(input_path, prefix, **settings))
+
+
+def assert_whole(prefix: Path, versions: list[Version]) -> None:
+    """Every table is that of one of the versions, and none is missing."""
+    for table in TABLES:
+        rows = published.rows(prefix, table)
+        assert any(rows == version.tables[table.name] for version in versions), table
+
+
+def write_events(folder: Path, users: int, days: int) -> None:
+    """Events of these users, each with a day more than the one before."""
+    folder.mkdir(parents=True)
+    first = datetime(2021, 1, 1, tzinfo=UTC)
+    with (folder / "events.jsonl").open("w") as file:
+        for user in range(users):
+            at = (first + timedelta(days=user % days)).isoformat()
+            lines: list[dict[str, object]] = [
+                {"event": "registered", "timestamp": at, "initiator_id": user},
+                {"event": "app_loaded", "timestamp": at, "initiator_id": user},
+                {"event": "app_loaded", "timestamp": "never", "initiator_id": user},
+            ]
+            lines += [
+                {
+                    "event_name": name,
+                    "timestamp": at,
+                    "user_id": f"u{user}",
+                    "value": 5,
+                    "ip": "192.0.2.77",
+                }
+                for name in ("session_start", "watch_time", "like")
+            ]
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    (folder / "users.csv").write_text("user_id,gender\nu1,f\n")
+    (folder / "videos.csv").write_text("video_id,title\nv1,A\n")
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
+    """Two versions of the world, which differ in every table but users and videos."""
+    folder = tmp_path_factory.mktemp("versions")
+    made = []
+    for name, users, days in (("old", 40, 3), ("new", 60, 5)):
+        path, output = folder / name, folder / f"{name}-out"
+        write_events(path, users, days)
+        started = time.monotonic()
+        code, error = run(path, output, **RATIO)
+        assert code == 0, error
+        seconds = time.monotonic() - started
+        made.append(Version(path, output, published.everything(output), seconds))
+    return made
+
+
+RATIO = {"MAX_REJECTED_RATIO": "0.5"}
+
+
+@pytest.fixture
+def prefix(tmp_path: Path, versions: list[Version]) -> Path:
+    """A prefix with the tables of the first version."""
+    return Path(shutil.copytree(versions[0].output, tmp_path / "out"))
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says what a test tried and how it went, for the summary."""
+
+    def say(what: str) -> None:
+        _tried[request.node.name] = what
+
+    return say
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-seconds", type=int, default=45)
+    parser.addoption("--fuzz-seed", type=int, default=0, help="0: another each time")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    terminalreporter.section(f"what was tried on {ENGINE}")
+    for test, what in _tried.items():
+        terminalreporter.write_line(f"{test}: {what}")

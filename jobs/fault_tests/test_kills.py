@@ -1,0 +1,200 @@
+"""A run that is killed leaves whole tables, and its successor needs no help."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from jobs.fault_tests.conftest import (
+    RATIO,
+    ROOT,
+    assert_whole,
+    finish,
+    run,
+    start,
+    wait_until,
+)
+from jobs.tables import (
+    EVENT_TABLES,
+    FACT_USER_SESSION,
+    REJECTED_EVENTS,
+    USER_SESSIONS,
+    USERS,
+    VIDEOS,
+    WEEKLY_RETENTION,
+    WEEKLY_SUMMARY,
+)
+from jobs.unit_tests import published
+from jobs.unit_tests.conftest import ENGINE
+
+MOMENTS = 20
+WRITTEN_BY_JOB = (
+    (*EVENT_TABLES, USERS, VIDEOS, REJECTED_EVENTS),
+    (USER_SESSIONS, FACT_USER_SESSION),
+    (WEEKLY_SUMMARY, WEEKLY_RETENTION),
+)
+
+
+def left_over(prefix: Path) -> list[str]:
+    return sorted(path.name for path in (prefix / "_tmp").iterdir())
+
+
+def assert_all_of(prefix, version):
+    assert published.everything(prefix) == version.tables
+    assert left_over(prefix) == []
+    verified = start(version.path, prefix, MODULE="jobs.verify")
+    assert finish(verified)[0] == 0
+
+
+def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
+    versions, prefix, tried
+):
+    whole_run = versions[1].seconds
+    killed = 0
+    for moment in range(MOMENTS):
+        process = start(versions[(moment + 1) % 2].path, prefix, **RATIO)
+        time.sleep(whole_run * (moment + 0.5) / MOMENTS)
+        process.kill()
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        assert_whole(prefix, versions)
+        # The run before this one was swept, unless this one was killed before it could.
+        assert len(left_over(prefix)) <= 1 or moment < MOMENTS / 4
+    assert killed >= MOMENTS * 0.8
+    assert run(versions[1].path, prefix, **RATIO)[0] == 0
+    assert_all_of(prefix, versions[1])
+    tried(f"{killed} runs killed, spread over {whole_run:.1f} s; no table torn")
+
+
+@pytest.mark.parametrize("publishing", [1, 2, 3])
+def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
+    versions, prefix, publishing, tried
+):
+    process = start(versions[1].path, prefix, **RATIO)
+    for _ in range(publishing):
+        wait_until(lambda: not any((prefix / "_tmp").glob("*/publishing")))
+        wait_until(lambda: any((prefix / "_tmp").glob("*/publishing")))
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert_whole(prefix, versions)
+    is_half_way = any((prefix / "_tmp").glob("*/publishing"))
+    # Any run does; this one writes no table.
+    start(versions[1].path, prefix, MODULE="jobs.verify").communicate()
+    assert left_over(prefix) == []
+    tables = published.everything(prefix)
+    for table in chain(*WRITTEN_BY_JOB[:publishing]):
+        assert tables[table.name] == versions[1].tables[table.name], table
+    tried("killed while a job published" + (", half-way" if is_half_way else ""))
+
+
+def test_a_run_that_is_asked_to_stop_cleans_up(versions, prefix, tried):
+    stopped = 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = start(versions[1].path, prefix, **RATIO)
+        wait_until(lambda: left_over(prefix) != [])
+        time.sleep(versions[1].seconds / 2)
+        process.send_signal(number)
+        code, error = finish(process)
+        if code != 0:
+            assert (code, error) == (1, "error: interrupted")
+            assert published.ledger(prefix)["error"] == "interrupted"
+            stopped += 1
+        assert left_over(prefix) == []
+        assert_whole(prefix, versions)
+    assert stopped == 2
+    tried(f"{stopped} runs stopped by SIGTERM and SIGINT")
+
+
+if ENGINE == "spark":
+
+    def test_a_jvm_that_is_killed_is_one_clear_error(versions, prefix, tried):
+        killed = 0
+        for share in (0.3, 0.5, 0.7):
+            process = start(versions[1].path, prefix, **RATIO)
+            jvm = 0
+
+            def found(parent=process.pid):
+                nonlocal jvm
+                shown = subprocess.run(
+                    ["pgrep", "-P", str(parent), "-x", "java"], capture_output=True
+                ).stdout.split()
+                jvm = int(shown[0]) if shown else 0
+                return bool(jvm)
+
+            wait_until(found)
+            time.sleep(share * versions[1].seconds)
+            os.kill(jvm, signal.SIGKILL)
+            code, error = finish(process)
+            assert code == 1
+            assert "Spark's JVM is gone" in error
+            assert left_over(prefix) == []
+            assert_whole(prefix, versions)
+            killed += 1
+        tried(f"{killed} JVMs killed; each time exit 1, one line, the old tables")
+
+
+def test_a_killed_holder_of_the_lock_is_no_holder(versions, prefix, tried):
+    holder = start(versions[1].path, prefix, **RATIO)
+    wait_until(lambda: left_over(prefix) != [])
+    started = time.monotonic()
+    rival = start(versions[1].path, prefix, **RATIO)
+    code, error = finish(rival)
+    waited = time.monotonic() - started
+    assert code == 5
+    assert f"is being written by process {holder.pid} on " in error
+    holder.kill()
+    holder.communicate()
+    assert finish(start(versions[0].path, prefix, MODULE="jobs.verify"))[0] == 0
+    tried(f"the rival left after {waited:.1f} s, with exit code 5")
+
+
+def test_of_two_runs_that_start_together_one_writes(versions, prefix, tried):
+    rounds = 5 if ENGINE == "duckdb" else 1
+    for number in range(rounds):
+        version = versions[(number + 1) % 2]
+        rivals = [start(version.path, prefix, **RATIO) for _ in range(2)]
+        ended = [finish(rival) for rival in rivals]
+        assert sorted(code for code, _ in ended) == [0, 5], ended
+        assert published.everything(prefix) == version.tables
+    tried(f"{rounds} pairs; each time one exit 0 and one exit 5")
+
+
+def test_a_job_that_fails_leaves_the_tables_of_those_before(versions, prefix, tmp_path):
+    before = published.ledger(prefix)
+    code = (
+        "import sys, jobs.conversion_rate.model as m\n"
+        "m.weekly_retention = None\n"
+        "from jobs.__main__ import JOBS; from jobs.runner import main\n"
+        "sys.exit(main(*JOBS, summary=''))"
+    )
+    if ENGINE == "duckdb":
+        code = (
+            f"from jobs.engine.duckdb_engine import bind_models; bind_models()\n{code}"
+        )
+    environment = (
+        dict(os.environ)
+        | RATIO
+        | {
+            "ENGINE": ENGINE,
+            "SPARK_MASTER": "local[2]",
+            "INPUT_DATA_PATH": str(versions[1].path),
+            "OUTPUT_DATA_PATH_PREFIX": str(prefix),
+        }
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True
+    )
+    assert ended.returncode == 1
+    ledger = published.ledger(prefix)
+    assert ledger["status"] == "failed"
+    new, old = ledger["run_id"], before["run_id"]
+    came_from = {name: origin["run_id"] for name, origin in ledger["tables"].items()}
+    assert came_from.pop("weekly_summary") == came_from.pop("weekly_retention") == old
+    assert set(came_from.values()) == {new}
+    assert_whole(prefix, versions)

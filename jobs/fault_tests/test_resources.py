@@ -1,0 +1,85 @@
+"""A full disk and a small memory are clear errors, or none."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.fault_tests.conftest import RATIO, ROOT, assert_whole, run
+from jobs.unit_tests import published
+from jobs.unit_tests.conftest import ENGINE
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB; to mount one takes root."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    options = f"size=8m,uid={os.geteuid()}"
+    mount = [*sudo, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+    subprocess.run(mount, check=True)
+    yield disk
+    subprocess.run([*sudo, "umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_is_a_clear_error_that_leaves_the_old_tables(
+    versions, small_disk, tried
+):
+    prefix = small_disk / "out"
+    code, error = run(versions[0].path, prefix, **RATIO)
+    assert code == 0, error
+    filler = small_disk / "filler"
+    free = (os.statvfs(small_disk).f_bavail - 1) * os.statvfs(small_disk).f_bsize
+    refused = 0
+    for left in (0, 16, 64, 128, 256, 384, 512) if ENGINE == "duckdb" else (0, 64):
+        filler.write_bytes(bytes(free - left * 1024))
+        code, error = run(versions[1].path, prefix, **RATIO)
+        filler.unlink()
+        assert_whole(prefix, versions)
+        if code == 0:
+            break
+        refused += 1
+        assert code == 1
+        assert "error: " in error and (
+            "no space left on the disk" in error or "No space left on device" in error
+        )
+        assert not (prefix / "_tmp").exists() or not any((prefix / "_tmp").iterdir())
+    assert refused >= 2
+    assert run(versions[1].path, prefix, **RATIO)[0] == 0
+    assert published.everything(prefix) == versions[1].tables
+    tried(f"{refused} runs on a full disk: exit 1, one line, the old tables")
+
+
+if ENGINE == "duckdb":
+
+    def test_an_input_of_ten_times_the_memory_is_finished_by_spilling(tmp_path, tried):
+        made = tmp_path / "in"
+        make = [sys.executable, "scripts/make_events.py", "--events", "7000000"]
+        subprocess.run([*make, "--output", made], cwd=ROOT, check=True)
+        size = sum(path.stat().st_size for path in made.iterdir())
+        assert size > 10 * 160e6
+        code, error = run(made, tmp_path / "out", MEMORY_LIMIT="160MB")
+        assert code == 0, error
+        assert list((tmp_path / "out" / "_tmp").iterdir()) == []
+        tried(f"{size / 1e6:,.0f} MB of input with MEMORY_LIMIT=160MB")
+
+
+def test_too_little_memory_is_a_clear_error_that_leaves_the_old_tables(
+    versions, prefix, tried
+):
+    limit = "8MB"
+    code, error = run(versions[1].path, prefix, MEMORY_LIMIT=limit, **RATIO)
+    assert code == 1
+    if ENGINE == "duckdb":
+        assert error == (
+            f"error: out of memory at MEMORY_LIMIT={limit}: it needs more, at least"
+            " 128MB"
+        )
+    else:
+        assert error.startswith("error: Spark does not start: ")
+    assert_whole(prefix, versions)
+    tried(f"MEMORY_LIMIT={limit}: exit 1, one line, the old tables")
