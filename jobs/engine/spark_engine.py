@@ -256,6 +256,8 @@ def _configuration(settings: RunSettings) -> dict[str, str]:
         # Or each of the two branches of lines would have its own copy of all rules.
         "spark.sql.optimizer.excludedRules": _PUSH_INTO_BRANCHES,
         "spark.sql.shuffle.partitions": "1",  # grows with what is read
+        # Or what follows an error in a line would be read as if there were none.
+        "spark.sql.json.enablePartialResults": "false",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
@@ -307,7 +309,8 @@ def _is_strange(line: Column) -> Column:
     return (
         line.rlike(MISTYPED)
         | (line.contains("\\u") & line.rlike(f"{ESCAPED_KEY}|{_HALF_SURROGATE}"))
-        | F.coalesce(has_repeated_key, F.lit(False))
+        | keys.isNull()  # it stumbled: over what is no JSON, or over a limit
+        | has_repeated_key
         | may_nest_too_deep
         | is_long
     )
