@@ -173,6 +173,11 @@ def shown(settings: Any) -> dict[str, Any]:
     }
 
 
+def megabytes(size: str) -> int:
+    """A memory size, as MEMORY_LIMIT has it, in megabytes."""
+    return int(size[:-2]) * (1000 if size.endswith("GB") else 1)
+
+
 def load(
     classes: Sequence[type[Any]],
     program: str,

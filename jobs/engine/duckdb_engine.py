@@ -26,7 +26,7 @@ from jobs.engine.json_lines import (
 )
 from jobs.engine.odd_lines import DELIMITER, is_odd, write_lines
 from jobs.engine.store import Store
-from jobs.settings import RunSettings
+from jobs.settings import RunSettings, megabytes
 from jobs.tables import EVENT_FIELDS, Column, Table
 
 if TYPE_CHECKING:
@@ -127,9 +127,8 @@ class DuckDBEngine(Engine):
         }
         if settings.memory_limit:
             config["memory_limit"] = settings.memory_limit
-            megabytes = _megabytes(settings.memory_limit)
-            affordable = max(1, megabytes // _MEGABYTES_PER_THREAD)
-            config["threads"] = min(affordable, len(os.sched_getaffinity(0)))
+            affordable = megabytes(settings.memory_limit) // _MEGABYTES_PER_THREAD
+            config["threads"] = min(max(1, affordable), len(os.sched_getaffinity(0)))
         self._connection = duckdb.connect(config=config)
         self._connection.execute(f"SET TimeZone = {_text(settings.reporting_timezone)}")
         bind_models()
@@ -334,10 +333,6 @@ class DuckDBEngine(Engine):
 def _sql(rows: Any) -> str:
     # SQLFrame's own optimizer costs time on big plans, and DuckDB optimizes anyway.
     return str(rows.sql(dialect="duckdb", optimize=False, pretty=False))
-
-
-def _megabytes(size: str) -> int:
-    return int(size[:-2]) * (1000 if size.endswith("GB") else 1)
 
 
 def _cast(value: str, column: Column) -> str:

@@ -37,7 +37,7 @@ class Inputs:
     def attributes(self, name: str) -> Path | None:
         """The CSV file ``{name}.csv``, or None if there is none."""
         path = self.root / f"{name}.csv"
-        return path if path.is_file() else None
+        return path if os.path.lexists(path) else None
 
     @property
     def size(self) -> int:
@@ -64,12 +64,12 @@ def find_inputs(input_data_path: str) -> Inputs:
     elif glob.has_magic(input_data_path):
         root = next(p for p in path.parents if not glob.has_magic(str(p)))
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]
-        if not found:
-            raise InputError(f"{input_data_path}: no file matches")
     else:
         raise InputError(f"{input_data_path}: no such file or directory")
     event_files = tuple(sorted(p for p in found if _is_event_file(p.name)))
     event_files = tuple(path for path in event_files if not path.is_dir())
+    if not event_files and not path.is_dir():
+        raise InputError(f"{input_data_path}: no event file matches")
     for event_file in event_files:
         _check_readable(event_file)
     return Inputs(root, event_files)

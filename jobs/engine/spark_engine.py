@@ -32,13 +32,14 @@ from jobs.engine.json_lines import (
     plain_line,
 )
 from jobs.engine.store import Store
-from jobs.errors import InputError, RunError
-from jobs.settings import RunSettings
+from jobs.errors import InputError, RunError, SettingError
+from jobs.settings import RunSettings, megabytes
 from jobs.tables import EVENT_FIELDS, Table
 
 _OLDEST_JAVA = 17
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _DEFAULT_MEMORY = "4GB"
+_LEAST_MEGABYTES = 512
 _TO_THE_END = 2**30
 _BYTE_ORDER_MARK = "\ufeff"
 TOO_LONG = "a line is too long"
@@ -67,9 +68,15 @@ class SparkEngine(Engine):
         """Start a session, or join the one that runs, which then outlives this engine.
 
         Raises:
-            RunError: there is no Java that Spark runs on.
+            SettingError: MEMORY_LIMIT is less than Spark takes.
+            RunError: there is no Java that Spark runs on, or Spark does not start.
         """
         super().__init__(settings, store)
+        limit = settings.memory_limit
+        if limit and megabytes(limit) < _LEAST_MEGABYTES:
+            raise SettingError(
+                f"MEMORY_LIMIT={limit}: Spark takes {_LEAST_MEGABYTES}MB or more"
+            )
         require_java()
         self._joined = SparkSession.getActiveSession() is not None
         builder = SparkSession.builder.appName(settings.app_name).master(
@@ -82,7 +89,10 @@ class SparkEngine(Engine):
         except Exception as error:
             causes = list(_causes(_thrown(error)))
             told = str(causes[-1].getMessage()) if causes else str(error)
-            raise RunError(f"Spark does not start: {told.splitlines()[0]}") from error
+            raise RunError(
+                f"Spark does not start: {told.splitlines()[0]} (its settings:"
+                f" SPARK_MASTER={settings.spark_master}, SPARK_PROPERTIES)"
+            ) from error
         self._session.conf.set(
             "spark.sql.session.timeZone", settings.reporting_timezone
         )
@@ -128,7 +138,7 @@ class SparkEngine(Engine):
             return RunError("Spark's JVM is gone: it was killed, or is out of memory")
         said = [str(cause.toString()) for cause in _causes(_thrown(error))]
         if any("OutOfMemoryError" in text for text in said):
-            return self.out_of_memory("1GB")
+            return self.out_of_memory(f"{_LEAST_MEGABYTES}MB")
         if any("No space left on device" in text for text in said):
             return self.out_of_space()
         if any(TOO_LONG in text for text in said):

@@ -46,6 +46,8 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
     _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
 
     notes = []
+    if not inputs.event_files:
+        notes.append(f"There is no event file in {inputs.root}.")
     for table, rows in ((USERS, model.users), (VIDEOS, model.videos)):
         path = inputs.attributes(table.name)
         if path is None:

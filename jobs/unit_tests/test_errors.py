@@ -54,6 +54,17 @@ UNREADABLE = {
 }
 
 
+def test_users_csv_that_is_a_link_to_nothing_is_not_taken_for_absent(
+    pipeline, tmp_path
+):
+    (tmp_path / "in" / "a.json").write_bytes(GOOD)
+    (tmp_path / "in" / "users.csv").symlink_to("nowhere")
+    assert pipeline() == (
+        3,
+        f"error: {tmp_path}/in/users.csv: No such file or directory",
+    )
+
+
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_an_input_that_cannot_be_read_is_named_and_the_tables_stay(
     pipeline, tmp_path, what

@@ -52,7 +52,7 @@ def test_a_name_with_magic_characters_is_a_name_if_it_exists(folder):
     assert names(find_inputs(str(odd))) == ["day[1]*.json"]
 
 
-@pytest.mark.parametrize("path", ["nowhere", "no*match", "d.txt", "_e.json"])
+@pytest.mark.parametrize("path", ["nowhere", "no*match", "*.txt", "d.txt", "_e.json"])
 def test_a_path_that_names_no_event_file_is_named(folder, path):
     with pytest.raises(InputError, match=path.replace("*", r"\*")):
         find_inputs(str(folder / path))
