@@ -26,6 +26,7 @@ from jobs.engine.json_lines import (
 )
 from jobs.engine.odd_lines import DELIMITER, is_odd, write_lines
 from jobs.engine.store import Store
+from jobs.errors import InputError
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import EVENT_FIELDS, Column, Table
 
@@ -44,6 +45,10 @@ _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
 _BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
 _TRAILING_COMMA = r",\s*[\]}]"
+
+_NO_LINES = """
+SELECT NULL::VARCHAR AS source_file, true AS is_text, NULL::VARCHAR AS line LIMIT 0
+"""
 
 _LINES = """
 SELECT filename[{root_length} + 2:] AS source_file, true AS is_text,
@@ -195,6 +200,10 @@ class DuckDBEngine(Engine):
             return self.out_of_memory(f"{_MEGABYTES_PER_THREAD}MB")
         if "No space left on device" in message:
             return self.out_of_space()
+        if isinstance(error, duckdb.IOException) and self._lines:
+            for path in self._lines.inputs.event_files:
+                if str(path) in message:
+                    return InputError(f"{path}: {message.splitlines()[0]}")
         return error
 
     def close(self) -> None:
@@ -283,8 +292,7 @@ class DuckDBEngine(Engine):
     def _make_view(self, lines: "_Lines") -> None:
         root = lines.inputs.root
         ordinary = [p for p in lines.inputs.event_files if p not in lines.odd]
-        parts = ["SELECT NULL::VARCHAR AS source_file, true AS is_text,"]
-        parts[0] += " NULL::VARCHAR AS line LIMIT 0"
+        parts = [_NO_LINES]
         if ordinary:
             parts.append(
                 _LINES.format(

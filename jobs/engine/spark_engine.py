@@ -1,21 +1,20 @@
 """The models on Apache Spark: local, or wherever SPARK_MASTER points."""
 
+import logging
 import os
 import re
 import secrets
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from py4j.protocol import (  # type: ignore[import-untyped]
-    Py4JError,
-    Py4JNetworkError,
-)
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import cloudpickle
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -78,6 +77,9 @@ class SparkEngine(Engine):
                 f"MEMORY_LIMIT={limit}: Spark takes {_LEAST_MEGABYTES}MB or more"
             )
         require_java()
+        if settings.log_level != "DEBUG":
+            # Py4J logs what it raises with its traceback, unless somebody listens.
+            logging.getLogger().addHandler(logging.NullHandler())
         self._joined = SparkSession.getActiveSession() is not None
         builder = SparkSession.builder.appName(settings.app_name).master(
             settings.spark_master
@@ -134,7 +136,8 @@ class SparkEngine(Engine):
         return self.collect(self._session.sql(sql))
 
     def explain(self, error: Exception) -> BaseException:
-        if isinstance(error, Py4JNetworkError | ConnectionError):
+        is_from_java = _thrown(error) is not None
+        if isinstance(error, Py4JError | ConnectionError) and not is_from_java:
             return RunError("Spark's JVM is gone: it was killed, or is out of memory")
         said = [str(cause.toString()) for cause in _causes(_thrown(error))]
         if any("OutOfMemoryError" in text for text in said):
@@ -151,7 +154,8 @@ class SparkEngine(Engine):
 
     def close(self) -> None:
         # A JVM that is gone has nothing to release.
-        with suppress(Py4JError, ConnectionError):
+        with suppress(Py4JError, ConnectionError), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
             for held in self._held:
                 held.unpersist()
             if not self._joined:

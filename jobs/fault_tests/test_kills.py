@@ -41,7 +41,10 @@ WRITTEN_BY_JOB = (
 
 
 def left_over(prefix: Path) -> list[str]:
-    return sorted(path.name for path in (prefix / "_tmp").iterdir())
+    try:
+        return sorted(path.name for path in (prefix / "_tmp").iterdir())
+    except FileNotFoundError:  # a run is just sweeping it
+        return []
 
 
 def assert_all_of(prefix, version):
@@ -132,7 +135,7 @@ if ENGINE == "spark":
             os.kill(jvm, signal.SIGKILL)
             code, error = finish(process)
             assert code == 1
-            assert "Spark's JVM is gone" in error
+            assert "Spark's JVM is gone" in error or "Spark does not start" in error
             assert left_over(prefix) == []
             assert_whole(prefix, versions)
             killed += 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.engine import Engine, find_inputs
+from jobs.errors import InputError
 from jobs.events_split import model
 from jobs.tables import USERS, VIDEOS
 from jobs.unit_tests.conftest import collected, micros
@@ -419,6 +420,19 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
     for path in (folder, folder / name):
         rows = engine.read_events(find_inputs(str(path)))
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.json", "b.json"):
+        (tmp_path / "in" / name).write_text('{"event": "a"}')
+    rows = engine.read_events(find_inputs(str(tmp_path / "in")))
+    (tmp_path / "in" / "b.json").unlink()
+    with pytest.raises(Exception) as failed:  # each engine has its own
+        engine.collect(rows)
+    explained = engine.explain(failed.value)
+    assert isinstance(explained, InputError)
+    assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
 
 
 def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, rows_of):
