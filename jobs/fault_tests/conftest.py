@@ -138,7 +138,7 @@ def tried(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return say
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline

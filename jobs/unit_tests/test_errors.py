@@ -11,6 +11,8 @@ from jobs.tables import TABLES
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
 
+pytestmark = pytest.mark.slow
+
 LINE = {"event": "registered", "timestamp": "2021-01-01 00:00:00", "initiator_id": 1}
 GOOD = json.dumps(LINE).encode()
 OTHER = json.dumps(LINE | {"initiator_id": 2}).encode()
@@ -117,7 +119,6 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_show_the_lines(
     )
 
 
-@pytest.mark.slow
 def test_a_line_of_64_megabytes_is_an_event_and_one_beyond_the_limit_an_error(
     pipeline, tmp_path
 ):
