@@ -78,16 +78,15 @@ class Engine(ABC):
         """The rows of what ``tidy_csv`` wrote, each column of the table as text."""
 
     @abstractmethod
-    def _write(self, table: Table, rows: "DataFrame", folder: Path) -> None:
-        """Write the partitions that have rows, typed as the catalogue says."""
+    def _write(self, table: Table, rows: "DataFrame", folder: Path) -> int:
+        """Write the partitions that have rows, typed as the catalogue says.
+
+        Returns: the number of rows written.
+        """
 
     @abstractmethod
     def _write_empty(self, table: Table, folder: Path) -> None:
         """Write one file without rows that holds every column, the partition's too."""
-
-    @abstractmethod
-    def _count(self, folder: Path) -> int:
-        """The rows of the Parquet files in a folder, by what the files say."""
 
     def folder(self, table: Table) -> Path:
         """Where the table is: written aside by this run, or published.
@@ -122,10 +121,9 @@ class Engine(ABC):
     def stage(self, table: Table, rows: "DataFrame") -> int:
         """Write a table aside, for the store to publish; returns its row count."""
         folder = self.store.aside(table)
-        self._write(table, rows, folder)
+        count = self._write(table, rows, folder)
         if not any(folder.rglob("*.parquet")):
             self._write_empty(table, folder)
-        count = self._count(folder)
         self.store.staged[table] = count
         return count
 

@@ -238,7 +238,7 @@ class DuckDBEngine(Engine):
             f" max_line_size = {_LONGEST_ROW})"
         )
 
-    def _write(self, table: Table, rows: "DataFrame", folder: Path) -> None:
+    def _write(self, table: Table, rows: "DataFrame", folder: Path) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
@@ -249,10 +249,11 @@ class DuckDBEngine(Engine):
         else:
             target = folder / "part-0.parquet"
         typed = ", ".join(_cast(_name(column.name), column) for column in table.schema)
-        self._execute(
+        [(count,)] = self._execute(
             f"COPY (SELECT {typed} FROM ({_sql(rows)}))"
             f" TO {_text(target)} ({options})"
-        )
+        ).fetchall()
+        return int(count)
 
     def _write_empty(self, table: Table, folder: Path) -> None:
         columns = ", ".join(
@@ -263,13 +264,6 @@ class DuckDBEngine(Engine):
         self._connection.execute(
             f"COPY (SELECT {columns} LIMIT 0) TO {target} (FORMAT parquet)"
         )
-
-    def _count(self, folder: Path) -> int:
-        files = _paths(folder.rglob("*.parquet"))
-        [(count,)] = self._connection.execute(
-            f"SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata({files})"
-        ).fetchall()
-        return int(count)
 
     def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
         try:

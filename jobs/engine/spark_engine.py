@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import cloudpickle
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -95,6 +95,10 @@ class SparkEngine(Engine):
                 f"Spark does not start: {told.splitlines()[0]} (its settings:"
                 f" SPARK_MASTER={settings.spark_master}, SPARK_PROPERTIES)"
             ) from error
+        if settings.log_level != "DEBUG":
+            # It prints a traceback when the JVM is gone, which explain() tells of.
+            server = self._session.sparkContext._accumulatorServer
+            server.handle_error = _do_nothing  # type: ignore[method-assign, assignment]
         self._session.conf.set(
             "spark.sql.session.timeZone", settings.reporting_timezone
         )
@@ -176,26 +180,27 @@ class SparkEngine(Engine):
             escape='"',
         )
 
-    def _write(self, table: Table, rows: DataFrame, folder: Path) -> None:
+    def _write(self, table: Table, rows: DataFrame, folder: Path) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         # Rebalancing brings a partition's rows together, splits what is too large for a
         # file, and joins what is too small for a task.
         typed = rows.select(
             *(F.col(c.name).cast(c.type).alias(c.name) for c in table.schema)
         )
-        if table.partition:
-            name = table.partition.name
-            typed.hint("rebalance", name).write.partitionBy(name).parquet(str(folder))
-        else:
-            typed.hint("rebalance").write.parquet(str(folder))
+        by = [table.partition.name] if table.partition else []
+        # Counted after the exchange, in the tasks that write: one that is done again,
+        # since a worker was lost, counts once.
+        written = Observation()
+        counted = typed.hint("rebalance", *by).observe(
+            written, F.count(F.lit(1)).alias("rows")
+        )
+        counted.write.partitionBy(by).parquet(str(folder))
+        return int(written.get["rows"])
 
     def _write_empty(self, table: Table, folder: Path) -> None:
         schema = ", ".join(f"`{column.name}` {column.type}" for column in table.schema)
         empty = self._session.createDataFrame([], schema)
         empty.write.mode("overwrite").parquet(str(folder))
-
-    def _count(self, folder: Path) -> int:
-        return self._session.read.parquet(_pattern(folder)).count()
 
     def _lines(self, inputs: Inputs) -> DataFrame:
         if not inputs.event_files:
@@ -278,7 +283,10 @@ def _configuration(settings: RunSettings) -> dict[str, str]:
         "spark.sql.warehouse.dir": os.devnull,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING}",
+        # Beside extraJavaOptions, which are the user's.
+        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING}",
+        # Folders of a file system are listed sooner than tasks are started for them.
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     }
     if settings.spark_master.startswith("local"):
         # Nobody on the network has to reach this driver.
@@ -288,6 +296,9 @@ def _configuration(settings: RunSettings) -> dict[str, str]:
     memory = settings.memory_limit or _DEFAULT_MEMORY
     configuration["spark.driver.memory"] = memory.removesuffix("B")
     return configuration | dict(settings.spark_properties)
+
+
+def _do_nothing(*_: object) -> None: ...
 
 
 def _by_value(function: TextFunction) -> Callable[..., Column]:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,7 @@ from jobs.fault_tests.conftest import (
     finish,
     run,
     start,
+    verify,
     wait_until,
 )
 from jobs.tables import (
@@ -34,6 +36,7 @@ from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
 
 MOMENTS = 20
+MOMENTS_A_TEST = 5
 WRITTEN_BY_JOB = (
     (*EVENT_TABLES, USERS, VIDEOS, REJECTED_EVENTS),
     (USER_SESSIONS, FACT_USER_SESSION),
@@ -48,37 +51,42 @@ def left_over(prefix: Path) -> list[str]:
         return []
 
 
-def was_killed(version, prefix, seconds):
-    """Whether a run, killed after these seconds, had not ended before."""
+def kill_after(version, prefix, seconds):
+    """Kill a run after these seconds; returns how long it took if it ended before."""
+    started = time.monotonic()
     process = start(version.path, prefix, **RATIO)
-    time.sleep(seconds)
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=seconds)
+        return time.monotonic() - started
     process.kill()
     process.communicate()
-    return process.returncode == -signal.SIGKILL
+    return None
 
 
 def assert_all_of(prefix, version):
     assert published.everything(prefix) == version.tables
     assert left_over(prefix) == []
-    verified = start(version.path, prefix, MODULE="jobs.verify")
-    assert finish(verified)[0] == 0
+    assert verify(prefix) == 0
 
 
+@pytest.mark.parametrize("first", range(0, MOMENTS, MOMENTS_A_TEST))
 def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
-    versions, prefix, tried
+    versions, prefix, whole_run, first, tried
 ):
-    whole_run = versions[1].seconds
-    for moment in range(MOMENTS):
+    moments = range(first, first + MOMENTS_A_TEST)
+    for moment in moments:
         version = versions[(moment + 1) % 2]
-        seconds = whole_run * (moment + 0.5) / MOMENTS
-        while not was_killed(version, prefix, seconds):
-            seconds *= 0.9  # it was done before
+        share = 0.95 * (moment + 0.5) / MOMENTS
+        while faster := kill_after(version, prefix, share * whole_run):
+            whole_run = faster
         assert_whole(prefix, versions)
         # The run before this one was swept, unless this one was killed before it could.
         assert len(left_over(prefix)) <= 1 or moment < MOMENTS / 4
-    assert run(versions[1].path, prefix, **RATIO)[0] == 0
+    # Whatever a run on one engine left over, a run on the other sweeps as well.
+    assert run(versions[1].path, prefix, ENGINE="duckdb", **RATIO)[0] == 0
     assert_all_of(prefix, versions[1])
-    tried(f"{MOMENTS} runs killed, spread over {whole_run:.1f} s; no table torn")
+    shares = f"{moments[0] / MOMENTS:.0%} to {(moments[-1] + 1) / MOMENTS:.0%}"
+    tried(f"{len(moments)} runs killed at {shares} of their time; no table torn")
 
 
 def publishes(prefix):
@@ -105,8 +113,7 @@ def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
         pass  # it was too quick to be seen
     assert_whole(prefix, versions)
     is_half_way = publishes(prefix)
-    # Any run does; this one writes no table.
-    start(versions[1].path, prefix, MODULE="jobs.verify").communicate()
+    verify(prefix)  # whatever it finds, it ends what was begun
     assert left_over(prefix) == []
     tables = published.everything(prefix)
     for table in chain(*WRITTEN_BY_JOB[:publishing]):
@@ -114,12 +121,12 @@ def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
     tried("killed while a job published" + (", half-way" if is_half_way else ""))
 
 
-def test_a_run_that_is_asked_to_stop_cleans_up(versions, prefix, tried):
+def test_a_run_that_is_asked_to_stop_cleans_up(versions, prefix, whole_run, tried):
     stopped = 0
     for number in (signal.SIGTERM, signal.SIGINT):
         process = start(versions[1].path, prefix, **RATIO)
         wait_until(lambda: left_over(prefix) != [])
-        time.sleep(versions[1].seconds / 2)
+        time.sleep(whole_run / 2)
         process.send_signal(number)
         code, error = finish(process)
         if code != 0:
@@ -142,12 +149,14 @@ if ENGINE == "spark":
                 return int(child)
         return None
 
-    def test_a_jvm_that_is_killed_is_one_clear_error(versions, prefix, tried):
+    def test_a_jvm_that_is_killed_is_one_clear_error(
+        versions, prefix, whole_run, tried
+    ):
         shares = (0.4, 0.7)
         for share in shares:
             process = start(versions[1].path, prefix, **RATIO)
             wait_until(partial(jvm_of, process))
-            time.sleep(share * versions[1].seconds)
+            time.sleep(share * whole_run)
             os.kill(jvm_of(process), signal.SIGKILL)
             code, error = finish(process)
             assert code == 1
@@ -168,7 +177,7 @@ def test_a_killed_holder_of_the_lock_is_no_holder(versions, prefix, tried):
     assert f"is being written by process {holder.pid} on " in error
     holder.kill()
     holder.communicate()
-    assert finish(start(versions[0].path, prefix, MODULE="jobs.verify"))[0] == 0
+    assert verify(prefix) == 0
     tried(f"the rival left after {waited:.1f} s, with exit code 5")
 
 

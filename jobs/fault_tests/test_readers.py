@@ -47,7 +47,7 @@ class Reader(threading.Thread):
 
 
 def test_a_reader_finds_the_old_table_or_the_new_one(versions, prefix, tried):
-    runs = 6 if ENGINE == "duckdb" else 2
+    runs = 6 if ENGINE == "duckdb" else 1
     reader = Reader(prefix, versions)
     reader.start()
     for number in range(runs):
