@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -36,8 +36,14 @@ class Version:
     tables: Tables
 
 
-def start(input_path: Path, prefix: Path, **settings: str) -> subprocess.Popen[str]:
-    """A run of the whole pipeline, as a user starts it."""
+def start(
+    input_path: Path,
+    prefix: Path,
+    *,
+    python: Sequence[str] = ("-m", "jobs"),
+    **settings: str,
+) -> subprocess.Popen[str]:
+    """A run, as a user starts it: of the whole pipeline, unless told otherwise."""
     environment = dict(os.environ) | {
         "ENGINE": ENGINE,
         "SPARK_MASTER": "local[2]",
@@ -45,9 +51,8 @@ def start(input_path: Path, prefix: Path, **settings: str) -> subprocess.Popen[s
         "OUTPUT_DATA_PATH_PREFIX": str(prefix),
         **settings,
     }
-    module = settings.pop("MODULE", "jobs")
     return subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, *python],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -64,8 +69,14 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, lines[-1] if lines else ""
 
 
-def run(input_path: Path, prefix: Path, **settings: str) -> tuple[int, str]:
-    return finish(start(input_path, prefix, **settings))
+def run(
+    input_path: Path,
+    prefix: Path,
+    *,
+    python: Sequence[str] = ("-m", "jobs"),
+    **settings: str,
+) -> tuple[int, str]:
+    return finish(start(input_path, prefix, python=python, **settings))
 
 
 def verify(prefix: Path) -> int:
@@ -73,7 +84,7 @@ def verify(prefix: Path) -> int:
 
     It is one on the embedded engine, which is at home with what Spark has left, too.
     """
-    return run(prefix, prefix, MODULE="jobs.verify", ENGINE="duckdb")[0]
+    return run(prefix, prefix, python=("-m", "jobs.verify"), ENGINE="duckdb")[0]
 
 
 def assert_whole(prefix: Path, versions: list[Version]) -> None:
