@@ -1,5 +1,6 @@
 """A run that is killed leaves whole tables, and its successor needs no help."""
 
+import glob
 import os
 import signal
 import subprocess
