@@ -2,10 +2,10 @@
 
 from jobs.engine.base import Engine
 from jobs.engine.inputs import Inputs, find_inputs
-from jobs.engine.store import Store
+from jobs.engine.store import Store, find_table
 from jobs.settings import RunSettings
 
-__all__ = ["Engine", "Inputs", "Store", "find_inputs", "open_engine"]
+__all__ = ["Engine", "Inputs", "Store", "find_inputs", "find_table", "open_engine"]
 
 
 def open_engine(settings: RunSettings, store: Store) -> Engine:

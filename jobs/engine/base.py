@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.engine.inputs import Inputs, tidy_csv
-from jobs.engine.store import Store
-from jobs.errors import InputError, RunError
+from jobs.engine.store import Store, find_table
+from jobs.errors import RunError
 from jobs.settings import RunSettings
 from jobs.tables import Table
 
@@ -63,6 +63,14 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def name(self, table: Table, folder: Path) -> None:
+        """Let :meth:`ask` know the table in a folder under its layer and name."""
+
+    @abstractmethod
+    def ask(self, query: str) -> Any:
+        """The pandas DataFrame of a query in Spark's SQL on tables that were named."""
+
+    @abstractmethod
     def explain(self, error: Exception) -> BaseException:
         """What to tell the user of an error that a call to this engine raised."""
 
@@ -96,10 +104,7 @@ class Engine(ABC):
         """
         if table in self.store.staged:
             return self.store.aside(table)
-        live = self.store.live(table)
-        if not any(live.rglob("*.parquet")):
-            raise InputError(f"{live}: there is no table {table.name} yet")
-        return live
+        return find_table(self.store.prefix, table)
 
     def read(self, table: Table) -> "DataFrame":
         """The rows of a table, as :meth:`folder` finds it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import sqlframe
+import sqlglot
 from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
 
@@ -191,6 +192,17 @@ class DuckDBEngine(Engine):
                 f"CREATE OR REPLACE TEMP VIEW {_name(table.name)} AS {read}"
             )
         return self._connection.execute(sql).fetchall()
+
+    def name(self, table: Table, folder: Path) -> None:
+        read = self._read_sql(table, folder)
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
+        self._connection.execute(
+            f"CREATE OR REPLACE VIEW {table.layer}.{_name(table.name)} AS {read}"
+        )
+
+    def ask(self, query: str) -> Any:
+        [translated] = sqlglot.transpile(query, read="spark", write="duckdb")
+        return self._connection.execute(translated).df()
 
     def explain(self, error: Exception) -> BaseException:
         message = str(error)

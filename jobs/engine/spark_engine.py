@@ -1,7 +1,6 @@
 """The models on Apache Spark: local, or wherever SPARK_MASTER points."""
 
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -84,7 +83,7 @@ class SparkEngine(Engine):
         builder = SparkSession.builder.appName(settings.app_name).master(
             settings.spark_master
         )
-        for key, value in _configuration(settings).items():
+        for key, value in _configuration(settings, store.scratch).items():
             builder = builder.config(key, value)
         try:
             self._session = builder.getOrCreate()
@@ -138,6 +137,21 @@ class SparkEngine(Engine):
         for table in tables:
             self.read(table).createOrReplaceTempView(table.name)
         return self.collect(self._session.sql(sql))
+
+    def name(self, table: Table, folder: Path) -> None:
+        columns = ", ".join(
+            f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`"
+            for column in table.schema
+        )
+        files = _pattern(folder).replace("`", "``")
+        self._session.sql(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
+        self._session.sql(
+            f"CREATE OR REPLACE VIEW {table.layer}.`{table.name}`"
+            f" AS SELECT {columns} FROM parquet.`{files}`"
+        )
+
+    def ask(self, query: str) -> Any:
+        return self._session.sql(query).toPandas()
 
     def explain(self, error: Exception) -> BaseException:
         is_from_java = _thrown(error) is not None
@@ -268,7 +282,7 @@ def require_java() -> None:
         )
 
 
-def _configuration(settings: RunSettings) -> dict[str, str]:
+def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
     configuration = {
         "spark.pyspark.python": sys.executable,
         "spark.sql.adaptive.enabled": "true",
@@ -280,7 +294,11 @@ def _configuration(settings: RunSettings) -> dict[str, str]:
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-        "spark.sql.warehouse.dir": os.devnull,
+        # A week such as 2021-01 would be taken for a day.
+        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        # It takes PyArrow, and what comes to Python is small.
+        "spark.sql.execution.arrow.pyspark.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # Beside extraJavaOptions, which are the user's.

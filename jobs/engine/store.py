@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from jobs.errors import PrefixInUseError, RunError
+from jobs.errors import InputError, PrefixInUseError, RunError
 from jobs.tables import TABLES, Table
 
 _ORIGIN = "_run.json"
@@ -57,7 +57,7 @@ class Store:
 
     def live(self, table: Table) -> Path:
         """Where the published table lies."""
-        return self.prefix / table.name / "format=parquet"
+        return _live(self.prefix, table)
 
     def aside(self, table: Table) -> Path:
         """Where this run writes the table before it is published."""
@@ -137,6 +137,22 @@ class Store:
         lock.write(f"process {os.getpid()} on {socket.gethostname()}, {self.run_id}\n")
         lock.flush()
         return lock
+
+
+def find_table(prefix: Path, table: Table) -> Path:
+    """Where a published table lies, whoever asks.
+
+    Raises:
+        InputError: it is not there.
+    """
+    live = _live(prefix, table)
+    if not any(live.rglob("*.parquet")):
+        raise InputError(f"{live}: there is no table {table.name} yet")
+    return live
+
+
+def _live(prefix: Path, table: Table) -> Path:
+    return prefix / table.name / "format=parquet"
 
 
 def _origin(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+# The jobs on Spark, or embedded with ENGINE=duckdb. Any Debian 12 with Python 3.11 and its venv module is a base.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS java
+# hadolint ignore=DL3008  # Debian's stable release takes security fixes alone
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libnss-wrapper openjdk-17-jre-headless tini \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+
+FROM java AS build
+COPY requirements/run.txt requirements/spark.txt requirements/
+COPY scripts/setup scripts/class-archive scripts/warm_spark.py scripts/
+RUN PIP_NO_CACHE_DIR=1 scripts/setup spark \
+    && scripts/class-archive \
+    && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
+
+# All but the jobs, so that a change of theirs is built in a second.
+FROM java AS runtime
+COPY --from=build /app/.venv .venv
+COPY scripts/entrypoint.sh scripts/with-user-name scripts/
+ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app HOME=/tmp
+USER 1000:1000
+ENTRYPOINT ["tini", "--", "/app/scripts/with-user-name", "/app/scripts/entrypoint.sh"]
+
+FROM runtime
+COPY jobs jobs

@@ -1,0 +1,117 @@
+"""The tasks in containers do what the embedded ones do."""
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+
+from jobs.container_tests.conftest import (
+    CALLER,
+    ROOT,
+    containers,
+    docker,
+    given_to_caller,
+)
+from jobs.fault_tests.conftest import (
+    RATIO,
+    assert_whole,
+    run,
+    wait_until,
+)
+from jobs.unit_tests import published
+
+
+def test_the_jobs_leave_the_tables_of_the_embedded_engine(
+    run_task, output, tmp_path, tried
+):
+    for job in ("events-split", "sessionize", "conversion-rate"):
+        code, said = run_task(job, OUTPUT_DATA_PATH_PREFIX=str(output))
+        assert code == 0, said
+    assert "Metric: " in said
+    assert published.ledger(output)["settings"]["engine"] == "spark"
+    embedded = tmp_path / "embedded"
+    assert run(ROOT / "data-input", embedded, ENGINE="duckdb")[0] == 0
+    assert published.everything(output) == published.everything(embedded)
+    assert {path.stat().st_uid for path in output.rglob("*")} == {CALLER}
+    tried("three jobs on the sample: ten tables equal, every file the caller's")
+
+
+def test_the_embedded_engine_runs_in_a_container_too(run_task, output, versions, tried):
+    code, said = run_task(
+        "pipeline",
+        ENGINE="duckdb",
+        INPUT_DATA_PATH=str(versions[1].path),
+        OUTPUT_DATA_PATH_PREFIX=str(output),
+        **RATIO,
+    )
+    assert code == 0, said
+    assert published.ledger(output)["settings"]["engine"] == "duckdb"
+    assert published.everything(output) == versions[1].tables
+
+
+def test_an_exit_code_passes_through_spark_and_docker(run_task, output):
+    code, said = run_task(
+        "pipeline", CONVERSION_MODE="never", OUTPUT_DATA_PATH_PREFIX=str(output)
+    )
+    assert code == 2
+    assert "error: CONVERSION_MODE=never: it takes first or any" in said
+
+
+def test_an_input_that_is_no_directory_is_refused(run_task, output):
+    code, said = run_task(
+        "pipeline",
+        INPUT_DATA_PATH="data-input/*.jsonl",
+        OUTPUT_DATA_PATH_PREFIX=str(output),
+    )
+    assert code == 3
+    assert "error: INPUT_DATA_PATH=data-input/*.jsonl: a container takes" in said
+
+
+def test_docker_stop_leaves_the_old_tables(start_task, prefix, versions, tried):
+    given_to_caller(prefix)
+    process = start_task(
+        "pipeline",
+        INPUT_DATA_PATH=str(versions[1].path),
+        OUTPUT_DATA_PATH_PREFIX=str(prefix),
+        **RATIO,
+    )
+    wait_until(lambda: list((prefix / "_tmp").glob("*/playback_events")))
+    docker("stop", *containers("pipeline"))
+    said, _ = process.communicate()  # Spark joins its program's stderr to stdout
+    assert process.returncode == 1
+    assert "error: interrupted" in said
+    assert "Exception" not in said
+    assert_whole(prefix, versions)
+    assert not any((prefix / "_tmp").iterdir())
+    tried("a run stopped by docker stop: exit 1, the old tables, nothing left over")
+
+
+def test_jupyter_answers_whoever_has_the_link(start_task, tried):
+    process = start_task("jupyter")
+    try:
+        link = process.stdout.readline().split()[0]
+        address, _, token = link.partition("/lab?token=")
+        assert address.startswith("http://127.0.0.1:")
+        wait_until(lambda: answers(f"{address}/api"))
+        assert answers(f"{address}/api/contents") == 403
+        assert answers(f"{address}/api/contents?token={token}") == 200
+        with urllib.request.urlopen(f"{address}/api/contents?token={token}") as said:
+            names = {entry["name"] for entry in json.load(said)["content"]}
+        assert "exploration.ipynb" in names
+    finally:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        process.communicate(timeout=60)
+    wait_until(lambda: not containers("jupyter"))
+    tried("403 without the token, 200 with it")
+
+
+def answers(address: str) -> int:
+    """The status with which a server answers; 0 if none is there."""
+    try:
+        with urllib.request.urlopen(address) as said:
+            return int(said.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0

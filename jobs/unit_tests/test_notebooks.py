@@ -1,0 +1,83 @@
+"""The notebooks of jupyter-notebook/: clean as committed, and right when executed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.unit_tests.conftest import ENGINE
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "jupyter-notebook").glob("*.ipynb"))
+
+
+@pytest.fixture
+def execute(tmp_path):
+    """Executes a notebook on tables of the sample; gives its code cells."""
+    environment = dict(os.environ) | {
+        "ENGINE": "duckdb",
+        "SPARK_MASTER": "local[2]",
+        "INPUT_DATA_PATH": str(ROOT / "data-input"),
+        "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
+        "PYTHONPATH": str(ROOT),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+    }
+
+    def run(*command, **settings):
+        ended = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+
+    def execute_one(path):
+        run("jobs")
+        nbconvert = ("nbconvert", "--to=notebook", "--execute", path)
+        run(*nbconvert, f"--output-dir={tmp_path}", ENGINE=ENGINE)
+        return code_cells(tmp_path / path.name)
+
+    return execute_one
+
+
+def code_cells(path):
+    cells = json.loads(path.read_text())["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def shown(cells, kind):
+    """What the cells show of a kind, a MIME type, as texts."""
+    outputs = (output for cell in cells for output in cell["outputs"])
+    data = (output.get("data", {}) for output in outputs)
+    return ["".join(parts[kind]) for parts in data if kind in parts]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_committed_without_outputs(path):
+    cells = code_cells(path)
+    assert cells
+    assert [cell["outputs"] for cell in cells] == [[] for _ in cells]
+    assert {cell["execution_count"] for cell in cells} == {None}
+
+
+def test_the_exploration_shows_tables_and_plots(execute):
+    cells = execute(ROOT / "jupyter-notebook" / "exploration.ipynb")
+    assert cells[0]["outputs"][-1]["text"][0].startswith(f"{ENGINE} /")
+    assert len(shown(cells, "image/png")) == 4
+    # Its own conversion is that of the summary, as README.md shows: 18 of 100.
+    schema, channels, summary = (
+        text for text in shown(cells, "text/plain") if "converted" in text
+    )
+    assert "mart.fact_user_session" in schema
+    rows = [line.split() for line in channels.splitlines()[1:]]
+    assert sum(int(registered) for _, _, registered, _, _ in rows) == 100
+    assert sum(int(converted) for _, _, _, converted, _ in rows) == 18
+    assert summary.split() == ["registered", "converted", "0", "100", "18"]

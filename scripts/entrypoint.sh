@@ -1,0 +1,55 @@
+#!/bin/sh
+# entrypoint.sh JOB [FLAG ...]: runs a job in a container, through spark-submit unless ENGINE=duckdb.
+#
+# JOB is pipeline, events-split, sessionize, conversion-rate or verify; --help after it lists its settings. They come
+# from the environment, as everywhere, but APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be there.
+set -eu
+root=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
+jobs='pipeline, events-split, sessionize, conversion-rate or verify'
+
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  exit 2
+}
+
+[ $# -gt 0 ] || fail "the job is missing: $jobs"
+job=$1
+shift
+case $job in
+  pipeline) module='jobs' ;;
+  events-split | sessionize | conversion-rate | verify) module=jobs.$(echo "$job" | tr - _) ;;
+  *) fail "job=$job: it takes $jobs" ;;
+esac
+for name in APP_NAME INPUT_DATA_PATH OUTPUT_DATA_PATH_PREFIX; do
+  eval "value=\${$name-}"
+  [ "$value" ] || fail "$name is missing"
+done
+
+export ENGINE="${ENGINE:-spark}"
+[ "$ENGINE" = spark ] || exec python -m "$module" "$@"
+
+# What a JVM has to know before it starts. Of a key that is there twice, the last one counts.
+set -- "$root/$(echo "$module" | tr . /)/__main__.py" "$@"
+memory=${MEMORY_LIMIT:-4GB}
+properties="spark.driver.memory=${memory%B}
+spark.driver.defaultJavaOptions=-XX:SharedArchiveFile=$root/.venv/spark.jsa -Xlog:disable \
+-Dlog4j2.configurationFile=$root/jobs/engine/log4j2.properties
+${SPARK_PROPERTIES_FILE:+$(cat "$SPARK_PROPERTIES_FILE")}
+${SPARK_PROPERTIES-}"
+file=$(mktemp) # where, unlike among the arguments, nobody else sees a secret
+printf '%s\n' "$properties" >"$file"
+spark-submit --master "${SPARK_MASTER:-local[*]}" --name "$APP_NAME" --properties-file "$file" "$@" &
+submit=$!
+
+# The run itself is told to stop, so that it leaves in order. Spark ends with it, and passes its exit code on.
+stop() {
+  run=$(cat /proc/"$submit"/task/*/children)
+  # shellcheck disable=SC2086  # a list of processes
+  kill -TERM ${run:-$submit}
+}
+trap stop TERM INT
+while :; do
+  code=0
+  wait "$submit" || code=$?
+  kill -0 "$submit" 2>/dev/null || exit "$code"
+done
