@@ -40,12 +40,14 @@ class Report:
         figures: whole numbers by name, for the ledger.
         notes: sentences for the person who started the run.
         headline: the job's answer in one line.
+        files: what was written beside the tables, relative to the prefix.
     """
 
     lines: LineAccount | None = None
     figures: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     headline: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,10 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
     prefix = settings.output_data_path_prefix
     store = Store(prefix)
-    ledger = _opened(settings, store.run_id)
+    ledger = store.ledger
+    ledger |= _opened(settings, store.run_id)
     try:
-        _run_jobs(settings, jobs, store, ledger, progress)
+        _run_jobs(settings, jobs, store, progress)
         ledger["status"] = "done"
     except BaseException as error:
         ledger["error"] = _in_one_line(error)
@@ -81,7 +82,7 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
         ledger["finished"] = datetime.now(UTC).isoformat()
         ledger["tables"] = store.origins()
         try:
-            store.record(ledger)
+            store.record()
             progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
         finally:
             store.close()
@@ -91,7 +92,6 @@ def _run_jobs(
     settings: RunSettings,
     jobs: Sequence[tuple[Job, Any]],
     store: Store,
-    ledger: dict[str, Any],
     progress: "Progress",
 ) -> None:
     from jobs.console import show
@@ -100,11 +100,13 @@ def _run_jobs(
         engine = open_engine(settings, store)
     try:
         for job, own_settings in jobs:
-            ledger["settings"] |= shown(own_settings)
+            store.ledger["settings"] |= shown(own_settings)
             with progress.step(job.name, "running"):
                 record = _run_job(job, own_settings, engine)
-            ledger["jobs"].append(record.as_json())
+            store.ledger["jobs"].append(record.as_json())
             show(record)
+            for name in record.report.files:
+                progress.say(f"{job.name}: {settings.output_data_path_prefix}/{name}")
     except RunError:
         raise
     except Exception as error:

@@ -6,6 +6,7 @@ field ``input_data_path`` is the environment variable ``INPUT_DATA_PATH`` and th
 """
 
 import argparse
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +74,13 @@ def _ratio(text: str) -> float:
     return number
 
 
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError(text)
+    return number
+
+
 def _time_zone(text: str) -> str:
     if text != "UTC" and text not in available_timezones() - _OF_ONE_ENGINE:
         raise ValueError(text)
@@ -111,6 +119,7 @@ _SPARK_MASTER = (
 
 TEXT = Kind(str, "a text")
 RATIO = Kind(_ratio, "a number from 0 to 1")
+NUMBER = Kind(_number, "a number of at least 0")
 SPARK_MASTER = Kind(
     _spark_master, "local[2], local[*], spark://host:port, k8s://address or yarn"
 )

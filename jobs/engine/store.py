@@ -2,8 +2,9 @@
 
 A table is written aside in ``_tmp/{run}/{table}`` and moved into place in one step, so
 that a reader finds the old table or the new one, whole. Each holds a ``_run.json``,
-which says what run it came from. What a run that died left in ``_tmp`` is swept by the
-next one, which first ends the publishing that it found begun.
+which says what run it came from. A file beside the tables is written in
+``_tmp/{run}/files``, and replaces the old one. What a run that died left in ``_tmp`` is
+swept by the next one, which first ends the publishing that it found begun.
 """
 
 import ctypes
@@ -22,6 +23,8 @@ from jobs.tables import TABLES, Table
 
 _ORIGIN = "_run.json"
 _PUBLISHING = "publishing"
+_FILES = "files"
+_LEDGERS = "_runs"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -32,6 +35,7 @@ class Store:
     Attributes:
         run_id: this run's name in ``_tmp`` and ``_runs``: its start in UTC and process.
         staged: the row count of each table that is written aside and not yet published.
+        ledger: what this run has to tell so far; :meth:`record` writes it.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -44,6 +48,7 @@ class Store:
         self.prefix = Path(prefix).absolute()
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
         self.staged: dict[Table, int] = {}
+        self.ledger: dict[str, Any] = {}
         try:
             self.prefix.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
@@ -63,8 +68,14 @@ class Store:
         """Where this run writes the table before it is published."""
         return self.scratch / table.name
 
+    def file_aside(self, name: str) -> Path:
+        """Where this run writes a file, as ``report/index.html``, to be published."""
+        path = self.scratch / _FILES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def publish(self) -> dict[str, int]:
-        """Move every staged table into place; returns the rows of each by name."""
+        """Move what is staged into place; returns the rows of each table by name."""
         published = {table.name: rows for table, rows in self.staged.items()}
         for table, rows in self.staged.items():
             origin = {"run_id": self.run_id, "rows": rows}
@@ -74,6 +85,7 @@ class Store:
         begun.touch()
         for table in self.staged:
             _move_into_place(self.aside(table), self.live(table))
+        _move_files(self.scratch / _FILES, self.prefix)
         begun.unlink()
         self.staged = {}
         return published
@@ -83,22 +95,36 @@ class Store:
         found = {table.name: _origin(self.live(table)) for table in TABLES}
         return {name: origin for name, origin in found.items() if origin}
 
-    def record(self, ledger: dict[str, Any]) -> Path:
-        """Write the run's ledger to ``_runs/{run}.json``; returns its path.
+    def ledger_of(self, table: Table) -> dict[str, Any]:
+        """The ledger of the run that a published table came from; empty if it is lost.
+
+        That of this very run holds what is told so far.
+        """
+        run_id = _origin(self.live(table)).get("run_id")
+        if run_id == self.run_id:
+            return self.ledger
+        try:
+            path = self.prefix / _LEDGERS / f"{run_id}.json"
+            return dict(json.loads(path.read_text()))
+        except FileNotFoundError:
+            return {}
+
+    def record(self) -> Path:
+        """Write this run's ledger to ``_runs/{run}.json``; returns its path.
 
         It is a run's last act: what else is written aside makes room first.
 
         Raises:
             RunError: it cannot be written.
         """
-        path = self.prefix / "_runs" / f"{self.run_id}.json"
+        path = self.prefix / _LEDGERS / f"{self.run_id}.json"
         shutil.rmtree(self.scratch, ignore_errors=True)
         try:
             self.scratch.mkdir()
             path.parent.mkdir(exist_ok=True)
             unfinished = self.scratch / path.name
             unfinished.write_text(
-                json.dumps(ledger, indent=2, ensure_ascii=False) + "\n"
+                json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n"
             )
             unfinished.replace(path)
         except OSError as error:
@@ -119,6 +145,7 @@ class Store:
                 # What has been moved already left the older table in its place.
                 if _origin(aside).get("run_id") == died.name:
                     _move_into_place(aside, self.live(table))
+            _move_files(died / _FILES, self.prefix)
         shutil.rmtree(left_over, ignore_errors=True)
 
     def _locked(self) -> IO[str]:
@@ -160,6 +187,14 @@ def _origin(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / _ORIGIN).read_text()))
     except FileNotFoundError:
         return {}
+
+
+def _move_files(aside: Path, prefix: Path) -> None:
+    for path in sorted(aside.rglob("*")):
+        if path.is_file():
+            live = prefix / path.relative_to(aside)
+            live.parent.mkdir(exist_ok=True)
+            path.replace(live)
 
 
 def _move_into_place(aside: Path, live: Path) -> None:

@@ -64,6 +64,7 @@ def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
         "events_split",
         "sessionize",
         "conversion_rate",
+        "report",
     ]
     counts = {name: n for job in ledger["jobs"] for name, n in job["tables"].items()}
     assert set(counts) == {table.name for table in TABLES}
@@ -118,7 +119,9 @@ def test_a_traceback_is_for_debugging(command, tmp_path):
     assert "Traceback" in ended.stderr
 
 
-@pytest.mark.parametrize("job", ["events_split", "sessionize", "conversion_rate"])
+@pytest.mark.parametrize(
+    "job", ["events_split", "sessionize", "conversion_rate", "report"]
+)
 def test_every_job_has_help(command, job):
     ended = command("--help", module=f"jobs.{job}")
     assert ended.returncode == 0

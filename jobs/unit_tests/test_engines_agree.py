@@ -75,6 +75,11 @@ def test_both_engines_give_the_same_tables(source, settings, tmp_path, request):
         assert published.types(prefixes["spark"], table) == published.types(
             prefixes["duckdb"], table
         )
+    of_duckdb, of_spark = (
+        (prefix / "report" / "answers.json").read_bytes()
+        for prefix in prefixes.values()
+    )
+    assert of_spark == of_duckdb
     ledgers = [published.ledger(prefix) for prefix in prefixes.values()]
     of_duckdb, of_spark = (
         [{k: v for k, v in job.items() if k != "seconds"} for job in ledger["jobs"]]

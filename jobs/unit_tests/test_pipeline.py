@@ -121,7 +121,7 @@ def test_every_table_and_count_is_that_of_the_reference(files, rules):
     in_sessions = sum(row[position] for row in tables["user_sessions"])
     assert in_sessions == len(tables["playback_events"])
     assert len(tables["fact_user_session"]) == len(tables["user_sessions"])
-    split, _, conversion = ledger["jobs"]
+    split, _, conversion, _ = ledger["jobs"]
     lines, counts = split["lines"], expected.counts
     assert lines["read"] == counts["read"]
     for outcome in ("stored", "duplicates", "ignored", "rejected"):

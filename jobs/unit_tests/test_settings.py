@@ -5,10 +5,17 @@ import pytest
 from jobs.conversion_rate.config import ConversionRateSettings
 from jobs.errors import SettingError
 from jobs.events_split.config import EventsSplitSettings
+from jobs.report.config import ReportSettings
 from jobs.sessionize.config import SessionizeSettings
 from jobs.settings import RunSettings, load, shown
 
-ALL = (RunSettings, EventsSplitSettings, SessionizeSettings, ConversionRateSettings)
+ALL = (
+    RunSettings,
+    EventsSplitSettings,
+    SessionizeSettings,
+    ConversionRateSettings,
+    ReportSettings,
+)
 
 
 def loaded(*arguments, **environment):
@@ -33,6 +40,10 @@ def test_everything_has_the_default_of_the_contract():
         "conversion_mode": "first",
         "conversion_week_offset": 1,
         "retention_weeks": 12,
+        "dropoff_max_q": 0.05,
+        "dropoff_min_sessions": 30,
+        "dropoff_min_points": 5.0,
+        "dropoff_min_ratio": 1.2,
     }
 
 
@@ -79,6 +90,11 @@ def test_spark_properties_are_lines():
         ("RETENTION_WEEKS", "-1"),
         ("RETENTION_WEEKS", "1_0"),
         ("RETENTION_WEEKS", "\u0663"),
+        ("DROPOFF_MAX_Q", "5"),
+        ("DROPOFF_MIN_SESSIONS", "0"),
+        ("DROPOFF_MIN_POINTS", "-1"),
+        ("DROPOFF_MIN_RATIO", "inf"),
+        ("DROPOFF_MIN_RATIO", "nan"),
         ("MEMORY_LIMIT", "0GB"),
         ("MEMORY_LIMIT", "1GB; DROP TABLE x"),
     ],

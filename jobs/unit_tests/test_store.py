@@ -112,14 +112,18 @@ def test_a_publishing_that_was_begun_is_ended_by_the_next_run(
     if not can_exchange:
         monkeypatch.setattr(store_module, "_exchange", refuse)
     tables = (USERS, VIDEOS, APP_LOADED)
+    page = tmp_path / "out" / "report" / "index.html"
     first = Store(str(tmp_path / "out"))
     for table in tables:
         staged(first, table, "old")
+    first.file_aside("report/index.html").write_text("old")
     first.publish()
     first.close()
     died = Store(str(tmp_path / "out"))
     for table in tables:
         staged(died, table, "new")
+    died.file_aside("report/index.html").write_text("new")
+    assert page.read_text() == "old"
     move = store_module._move_into_place
     calls: list[object] = []
 
@@ -138,16 +142,19 @@ def test_a_publishing_that_was_begun_is_ended_by_the_next_run(
         for table in tables:
             assert published(store, table) == {"part.parquet": "new"}
             assert store.origins()[table.name]["run_id"] == died.run_id
+        assert page.read_text() == "new"
         assert list((tmp_path / "out" / "_tmp").iterdir()) == [store.scratch]
 
 
 def test_what_was_staged_but_not_to_be_published_is_swept(tmp_path):
     died = Store(str(tmp_path / "out"))
     staged(died, USERS, "unchecked")
+    died.file_aside("warehouse.duckdb").touch()
     died._lock.close()
     with closing(Store(str(tmp_path / "out"))) as store:
         assert store.origins() == {}
         assert not store.live(USERS).exists()
+        assert not (store.prefix / "warehouse.duckdb").exists()
 
 
 def test_a_prefix_that_cannot_be_written_is_named(tmp_path):
@@ -157,6 +164,7 @@ def test_a_prefix_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_ledger_is_written_under_the_run(store):
-    path = store.record({"status": "done", "name": "ü"})
+    store.ledger |= {"status": "done", "name": "ü"}
+    path = store.record()
     assert path == store.prefix / "_runs" / f"{store.run_id}.json"
     assert json.loads(path.read_text()) == {"status": "done", "name": "ü"}

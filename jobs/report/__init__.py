@@ -1,0 +1,1 @@
+"""Sessions and weekly tables to answers: as numbers, as a page."""

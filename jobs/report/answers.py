@@ -1,0 +1,276 @@
+"""Counts to answers: what answers.json holds, as docs/answers.md explains it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jobs.ledger import LineAccount
+from jobs.report import statistics
+from jobs.report.config import ReportSettings
+
+Row = tuple[Any, ...]
+Answer = dict[str, Any]
+Counted = tuple[int, int]
+"""How many of how many."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the models gave, in rows of the columns that each of them names."""
+
+    first_sessions_by_genre: Sequence[Row]
+    dropoff_by_version: Sequence[Row]
+    conversion_by_week: Sequence[Row]
+    retention_by_week: Sequence[Row]
+    newest_events: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sessions of one device_os, and of one app_version unless it is a whole OS.
+
+    Attributes:
+        names: its names, each None where it is unknown.
+        sessions: how many of all its sessions dropped off.
+        first_sessions: how many of its users' first sessions did.
+    """
+
+    names: Mapping[str, str | None]
+    sessions: Counted
+    first_sessions: Counted
+
+
+def answers(
+    counts: Counts,
+    lines: LineAccount | None,
+    rules: Mapping[str, Any],
+    limits: ReportSettings,
+) -> Answer:
+    """All answers; the same counts give the same bytes.
+
+    Args:
+        counts: what the tables hold.
+        lines: the account of the lines that the tables came from, if it is known.
+        rules: the settings that the weekly tables were made with; empty if unknown.
+        limits: when a drop-off is abnormal.
+    """
+    newest: dict[str, int] = {row[0]: row[1] for row in counts.newest_events}
+    return {
+        "format": 1,
+        "data": {
+            "newest_app_event": _instant(newest.get("app")),
+            "newest_playback_event": _instant(newest.get("playback")),
+            "time_zone": rules.get("reporting_timezone"),
+        },
+        "lines": lines and _lines(lines),
+        "conversion": _conversion(counts.conversion_by_week, newest.get("app"), rules),
+        "retention": _retention(counts.retention_by_week),
+        **_first_sessions(counts.first_sessions_by_genre),
+        "dropoff": dropoff(counts.dropoff_by_version, limits),
+    }
+
+
+def rate(count: int, total: int) -> Answer:
+    """A rate with its 95 % interval; all three are None of nothing."""
+    low, high = statistics.wilson(count, total) if total else (None, None)
+    return {
+        "count": count,
+        "total": total,
+        "rate": _rounded(count / total) if total else None,
+        "low": _rounded(low),
+        "high": _rounded(high),
+    }
+
+
+def dropoff(versions: Sequence[Row], limits: ReportSettings) -> Answer:
+    """Each group's drop-off, over all sessions and over first sessions alone.
+
+    Args:
+        versions: rows of ``model.dropoff_by_version``.
+        limits: when a drop-off is abnormal.
+    """
+    groups = _groups(versions)
+    everything = Group(
+        {},
+        (sum(row[3] for row in versions), sum(row[2] for row in versions)),
+        (sum(row[5] for row in versions), sum(row[4] for row in versions)),
+    )
+    compared = [
+        {**group.names, "sessions": of_all, "first_sessions": of_first}
+        for group, of_all, of_first in zip(
+            groups,
+            _compared([g.sessions for g in groups], everything.sessions, limits),
+            _compared(
+                [g.first_sessions for g in groups], everything.first_sessions, limits
+            ),
+            strict=True,
+        )
+    ]
+    compared.sort(key=_highest_first)
+    return {
+        "limits": asdict(limits),
+        "sessions": rate(*everything.sessions),
+        "first_sessions": rate(*everything.first_sessions),
+        "by_device_os": [g for g in compared if "app_version" not in g],
+        "by_app_version": [g for g in compared if "app_version" in g],
+    }
+
+
+def _lines(account: LineAccount) -> Answer:
+    outcomes = asdict(account)
+    read = outcomes.pop("read")
+    return {"read": read} | {o: dict(sorted(n.items())) for o, n in outcomes.items()}
+
+
+def _instant(micros: int | None) -> str | None:
+    if micros is None:
+        return None
+    return f"{_EPOCH + timedelta(microseconds=micros):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _conversion(
+    weeks: Sequence[Row], newest: int | None, rules: Mapping[str, Any]
+) -> Answer:
+    by_week = [
+        {
+            "registration_week": week,
+            "week_start": _monday(week),
+            "is_finished": _is_finished(week, newest, rules),
+            **rate(converted, registered),
+        }
+        for week, registered, converted in sorted(weeks)
+    ]
+    return {
+        "mode": rules.get("conversion_mode"),
+        "week_offset": rules.get("conversion_week_offset"),
+        "overall": _together(by_week),
+        "finished": _together(week for week in by_week if week["is_finished"]),
+        "by_week": by_week,
+    }
+
+
+def _is_finished(
+    week: str, newest: int | None, rules: Mapping[str, Any]
+) -> bool | None:
+    """Whether the week that decides had ended by the newest app event."""
+    if newest is None or "conversion_week_offset" not in rules:
+        return None
+    zone = ZoneInfo(rules["reporting_timezone"])
+    today = (_EPOCH + timedelta(microseconds=newest)).astimezone(zone).date()
+    weeks = timedelta(weeks=rules["conversion_week_offset"] + 1)
+    return date.fromisoformat(_monday(week)) + weeks <= today
+
+
+def _together(rates: Iterable[Answer]) -> Answer:
+    counted = [(known["count"], known["total"]) for known in rates]
+    return rate(sum(some for some, _ in counted), sum(all_ for _, all_ in counted))
+
+
+def _retention(weeks: Sequence[Row]) -> list[Answer]:
+    cohorts: dict[tuple[str, int], list[Answer]] = defaultdict(list)
+    for week, weeks_after, registered, active, is_complete in sorted(weeks):
+        known = rate(active, registered)
+        if not is_complete:
+            known |= {"rate": None, "low": None, "high": None}
+        cohorts[week, registered].append(
+            {"weeks_after": weeks_after, "is_complete": is_complete, **known}
+        )
+    return [
+        {
+            "registration_week": week,
+            "week_start": _monday(week),
+            "registered": registered,
+            "weeks": of_cohort,
+        }
+        for (week, registered), of_cohort in cohorts.items()
+    ]
+
+
+def _first_sessions(genres: Sequence[Row]) -> Answer:
+    sessions, reached, retained, observed = (
+        sum(row[n] for row in genres) for n in (1, 2, 3, 4)
+    )
+    by_genre = [
+        {"genre": genre, "all": rate(back, all_), "observed": rate(back, seen)}
+        for genre, all_, _, back, seen in genres
+    ]
+    return {
+        "reached_30s": rate(reached, sessions),
+        "retained_within_3d": {
+            "all": rate(retained, sessions),
+            "observed": rate(retained, observed),
+            "by_genre": sorted(by_genre, key=_best_observed_first),
+        },
+    }
+
+
+def _groups(versions: Sequence[Row]) -> list[Group]:
+    """Every device_os, then every app_version of it."""
+    systems: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for system, _, *counted in versions:
+        systems[system] = [a + b for a, b in zip(systems[system], counted, strict=True)]
+    rows = [({"device_os": system}, counted) for system, counted in systems.items()]
+    rows += [({"device_os": os, "app_version": v}, list(c)) for os, v, *c in versions]
+    return [
+        Group(names, (dropped, all_), (first_dropped, first))
+        for names, (all_, dropped, first, first_dropped) in rows
+    ]
+
+
+def _compared(
+    groups: Sequence[Counted], everything: Counted, limits: ReportSettings
+) -> list[Answer]:
+    """Each group's rate against that of all others, and whether it is flagged."""
+    others = [(everything[0] - some, everything[1] - all_) for some, all_ in groups]
+    tests = list(map(statistics.difference, groups, others))
+    q_values = iter(statistics.q_values([test[0] for test in tests if test]))
+    found = []
+    for group, other, test in zip(groups, others, tests, strict=True):
+        p, name = test or (None, None)
+        q = next(q_values) if test else None
+        found.append(
+            {
+                **rate(*group),
+                "others_rate": _rounded(other[0] / other[1]) if other[1] else None,
+                "test": name,
+                "p": _shortened(p),
+                "q": _shortened(q),
+                "is_flagged": statistics.is_abnormally_high(q, group, other, limits),
+            }
+        )
+    return found
+
+
+def _best_observed_first(genre: Answer) -> tuple[Any, ...]:
+    known = genre["observed"]
+    return -(known["rate"] or 0), -known["total"], *_unknown_last(genre["genre"])
+
+
+def _highest_first(group: Answer) -> tuple[Any, ...]:
+    names = (group["device_os"], group.get("app_version", ""))
+    known = group["sessions"]
+    return -known["rate"], -known["total"], *map(_unknown_last, names)
+
+
+def _unknown_last(name: str | None) -> tuple[bool, str]:
+    return name is None, name or ""
+
+
+def _monday(week: str) -> str:
+    """The day that an ISO week, ``YYYY-WW``, begins on."""
+    return date.fromisocalendar(int(week[:4]), int(week[5:]), 1).isoformat()
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, _DECIMALS)
+
+
+def _shortened(probability: float | None) -> float | None:
+    """A probability may be tiny: of it the leading digits count."""
+    return None if probability is None else float(f"{probability:.{_DECIMALS}g}")

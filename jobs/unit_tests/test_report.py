@@ -1,0 +1,226 @@
+"""What the report counts, and what it makes of the counts."""
+
+import json
+
+import pytest
+
+from jobs.ledger import LineAccount
+from jobs.report import model
+from jobs.report.answers import Counts, answers, dropoff, rate
+from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
+from jobs.unit_tests.conftest import micros
+from jobs.unit_tests.simulation import DEFAULTS
+
+SESSIONS = (
+    "device_os STRING, app_version STRING, first_genre STRING, session_number INT,"
+    " reached_30s INT, dropoff_under_10s INT, retained_next_session_within_3d INT,"
+    " retention_observed BOOLEAN"
+)
+RULES = {
+    "reporting_timezone": "America/New_York",
+    "conversion_mode": "first",
+    "conversion_week_offset": 1,
+}
+
+
+def counts(**given):
+    rows = dict.fromkeys(
+        (
+            *("first_sessions_by_genre", "dropoff_by_version", "conversion_by_week"),
+            *("retention_by_week", "newest_events"),
+        ),
+        (),
+    )
+    return Counts(**rows | given)
+
+
+def answered(rules=RULES, **given):
+    return answers(counts(**given), None, rules, DEFAULTS)
+
+
+def test_genres_are_those_of_first_sessions_and_an_unknown_one_is_kept(table, rows_of):
+    rows = [
+        ["i", "1", "drama", 1, 1, 0, 1, True],
+        ["i", "1", "drama", 1, 0, 1, 0, False],
+        ["i", "1", "drama", 2, 1, 0, 1, True],
+        ["i", "1", None, 1, 0, 0, 0, True],
+    ]
+    genres = model.first_sessions_by_genre(table(SESSIONS, rows))
+    assert rows_of(genres) == [("drama", 2, 1, 1, 1), (None, 1, 0, 0, 1)]
+
+
+def test_dropoff_is_counted_over_all_sessions_and_over_first_ones(table, rows_of):
+    rows = [
+        ["i", "1", None, 1, 0, 1, 0, True],
+        ["i", "1", None, 2, 0, 1, 0, True],
+        ["i", "1", None, 3, 0, 0, 0, True],
+        ["i", None, None, 1, 0, 0, 0, True],
+        [None, None, None, 1, 0, 1, 0, True],
+    ]
+    versions = rows_of(model.dropoff_by_version(table(SESSIONS, rows)))
+    assert versions == [
+        ("i", "1", 3, 2, 1, 1),
+        ("i", None, 1, 0, 1, 0),
+        (None, None, 1, 1, 1, 1),
+    ]
+
+
+def test_the_newest_event_of_each_family_is_told(table, rows_of):
+    first, second = "2021-01-01T00:00:00Z", "2021-01-01T00:00:00.000001Z"
+    registered = table("time TIMESTAMP", [[second]])
+    loaded = table("time TIMESTAMP", [[first]])
+    played = table("timestamp TIMESTAMP", [])
+    assert rows_of(model.newest_events(registered, loaded, played)) == [
+        ("app", micros(second))
+    ]
+
+
+def test_weekly_tables_are_taken_as_they_are(table, rows_of):
+    summary = table(WEEKLY_SUMMARY.schema, [[3, 1, 33, "2020-53"]])
+    assert rows_of(model.conversion_by_week(summary)) == [("2020-53", 3, 1)]
+    row = ["2020-12-28", 2, 3, 1, None, False, "2020-53"]
+    retention = table(WEEKLY_RETENTION.schema, [row])
+    assert rows_of(model.retention_by_week(retention)) == [("2020-53", 2, 3, 1, False)]
+
+
+def test_no_rows_give_no_counts(table, rows_of):
+    none = table(SESSIONS, [])
+    assert rows_of(model.first_sessions_by_genre(none)) == []
+    assert rows_of(model.dropoff_by_version(none)) == []
+
+
+def test_a_rate_of_nothing_is_none():
+    nothing = {"rate": None, "low": None, "high": None}
+    assert rate(0, 0) == {"count": 0, "total": 0} | nothing
+    found = answered()
+    for of_nothing in (
+        found["reached_30s"],
+        found["retained_within_3d"]["all"],
+        found["conversion"]["overall"],
+        found["dropoff"]["sessions"],
+    ):
+        assert of_nothing == rate(0, 0)
+
+
+def test_a_rate_has_its_interval():
+    assert rate(81, 263) == {
+        "count": 81,
+        "total": 263,
+        "rate": 0.307985,
+        "low": 0.255289,
+        "high": 0.36621,
+    }
+
+
+@pytest.mark.parametrize(
+    ("newest", "is_finished"),
+    # The week after 2020-53 ends with Sunday, in New York.
+    [("2021-01-11T04:59:59Z", False), ("2021-01-11T05:00:00Z", True)],
+)
+def test_a_week_converts_to_the_end_of_the_week_that_counts(newest, is_finished):
+    found = answered(
+        conversion_by_week=[("2020-53", 10, 2)],
+        newest_events=[("app", micros(newest))],
+    )["conversion"]
+    [week] = found["by_week"]
+    assert (week["week_start"], week["is_finished"]) == ("2020-12-28", is_finished)
+    assert found["overall"]["total"] == 10
+    assert found["finished"]["total"] == (10 if is_finished else 0)
+
+
+def test_without_its_ledger_nobody_knows_whether_a_week_is_finished():
+    found = answered(
+        rules={},
+        conversion_by_week=[("2020-53", 10, 2)],
+        newest_events=[("app", micros("2022-01-01T00:00:00Z"))],
+    )
+    assert found["conversion"]["by_week"][0]["is_finished"] is None
+    assert found["data"]["time_zone"] is None
+    assert found["lines"] is None
+
+
+def test_an_unfinished_cohort_week_has_no_rate():
+    [cohort] = answered(
+        retention_by_week=[("2020-53", 1, 4, 1, False), ("2020-53", 0, 4, 4, True)]
+    )["retention"]
+    assert cohort["registered"] == 4
+    assert [week["rate"] for week in cohort["weeks"]] == [1.0, None]
+    assert cohort["weeks"][1]["count"] == 1
+
+
+def test_genres_are_ranked_by_what_has_been_observed():
+    found = answered(
+        first_sessions_by_genre=[
+            ("a", 10, 5, 1, 10),
+            (None, 10, 5, 2, 4),
+            ("b", 10, 5, 2, 4),
+            ("c", 10, 5, 0, 0),
+        ]
+    )
+    retained = found["retained_within_3d"]
+    assert [g["genre"] for g in retained["by_genre"]] == ["b", None, "a", "c"]
+    assert retained["by_genre"][0]["observed"] == rate(2, 4)
+    assert retained["by_genre"][0]["all"] == rate(2, 10)
+    assert retained["observed"] == rate(5, 18)
+    assert found["reached_30s"] == rate(20, 40)
+
+
+def test_a_group_is_held_against_all_other_sessions():
+    found = dropoff(
+        [
+            ("i", "1", 100, 50, 10, 5),
+            ("i", "2", 100, 10, 10, 1),
+            ("a", None, 200, 20, 20, 2),
+        ],
+        DEFAULTS,
+    )
+    assert found["sessions"] == rate(80, 400)
+    assert found["first_sessions"] == rate(8, 40)
+    assert [group["device_os"] for group in found["by_device_os"]] == ["i", "a"]
+    worst = found["by_app_version"][0]
+    assert (worst["device_os"], worst["app_version"]) == ("i", "1")
+    assert worst["sessions"]["others_rate"] == 0.1
+    assert worst["sessions"]["is_flagged"] is True
+    assert worst["first_sessions"]["is_flagged"] is False  # only 10 of them
+    assert [g["sessions"]["is_flagged"] for g in found["by_app_version"][1:]] == [
+        False,
+        False,
+    ]
+
+
+def test_every_group_counts_when_p_is_corrected():
+    one = [("i", "1", 100, 19, 0, 0), ("i", "2", 1000, 100, 0, 0)]
+    found = dropoff(one, DEFAULTS)
+    p = found["by_app_version"][0]["sessions"]["p"]
+    assert p < 0.05
+    many = one + [("i", str(n), 100, 10, 0, 0) for n in range(3, 20)]
+    group = dropoff(many, DEFAULTS)["by_app_version"][0]["sessions"]
+    assert group["p"] < 0.05 < group["q"]
+    assert not group["is_flagged"]
+
+
+def test_a_single_group_has_nobody_to_be_held_against():
+    found = dropoff([(None, None, 3, 1, 1, 1)], DEFAULTS)
+    [group] = found["by_device_os"]
+    assert group["device_os"] is None
+    alone = {"others_rate": None, "test": None, "p": None, "q": None}
+    assert group["sessions"] == rate(1, 3) | alone | {"is_flagged": False}
+
+
+def test_lines_stand_in_one_order():
+    account = LineAccount(3, {"b": 1, "a": 1}, {}, {}, {"x": 1})
+    found = answers(counts(), account, {}, DEFAULTS)["lines"]
+    assert list(found["stored"]) == ["a", "b"]
+    assert found["read"] == 3
+
+
+def test_the_same_counts_in_another_order_give_the_same_bytes():
+    given: dict[str, list[tuple[object, ...]]] = {
+        "first_sessions_by_genre": [("a", 2, 1, 1, 2), ("b", 2, 1, 1, 2)],
+        "dropoff_by_version": [("i", "1", 9, 4, 2, 1), (None, "1", 9, 4, 2, 1)],
+        "conversion_by_week": [("2020-53", 3, 1), ("2021-01", 3, 1)],
+        "retention_by_week": [("2020-53", 0, 3, 1, True), ("2021-01", 0, 3, 1, True)],
+        "newest_events": [("app", 1), ("playback", 2)],
+    }
+    turned = {name: list(reversed(rows)) for name, rows in given.items()}
+    assert json.dumps(answered(**turned)) == json.dumps(answered(**given))

@@ -1,0 +1,117 @@
+"""Intervals and tests against published worked examples, and flags against chance."""
+
+from dataclasses import replace
+
+import pytest
+
+from jobs.report.statistics import (
+    FISHER,
+    Z_TEST,
+    difference,
+    is_abnormally_high,
+    q_values,
+    wilson,
+)
+from jobs.unit_tests.simulation import DEFAULTS, simulate
+
+# Benjamini and Hochberg (1995), section 4.1: 15 endpoints of a trial of thrombolysis.
+OF_THE_TRIAL = [
+    *(0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459),
+    *(0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000),
+]
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_an_interval_is_that_of_newcombe_1998(count, total, low, high):
+    assert wilson(count, total) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_an_interval_holds_the_rate_and_stays_between_0_and_1():
+    assert wilson(0, 1)[0] == 0
+    assert wilson(1, 1)[1] == 1
+    low, high = wilson(500_000_000, 1_000_000_000)
+    assert low < 0.5 < high < 0.5001
+
+
+def test_a_lady_tasting_tea_is_tested_exactly():
+    p, test = difference((3, 4), (1, 4)) or (None, None)
+    assert test == FISHER
+    assert p == pytest.approx(34 / 70)
+
+
+def test_two_large_groups_are_compared_by_z():
+    # As R's prop.test does: 490 of 500 smokers with lung cancer, 400 of 500 without.
+    p, test = difference((490, 500), (400, 500)) or (None, None)
+    assert test == Z_TEST
+    assert p == pytest.approx(2.363e-19, rel=1e-3)
+
+
+def test_an_expected_count_of_just_5_is_enough_for_z():
+    for count, test in ((10, Z_TEST), (9, FISHER)):
+        assert (difference((count, 20), (0, 20)) or [])[1] == test
+
+
+@pytest.mark.parametrize(
+    ("group", "others"),
+    [((0, 0), (1, 2)), ((1, 2), (0, 0)), ((0, 0), (0, 0))],
+)
+def test_nothing_is_compared_with_nobody(group, others):
+    assert difference(group, others) is None
+
+
+@pytest.mark.parametrize("count", [0, 100])
+def test_the_same_of_everybody_is_no_difference(count):
+    assert difference((count, 100), (count, 100)) == (1, FISHER)
+
+
+def test_q_values_reject_what_benjamini_and_hochberg_1995_reject():
+    corrected = q_values(OF_THE_TRIAL)
+    assert [q <= 0.05 for q in corrected] == [True] * 4 + [False] * 11
+    assert corrected[3] == pytest.approx(0.0095 * 15 / 4)
+    assert q_values([]) == []
+
+
+@pytest.mark.parametrize(
+    ("q", "group", "others", "is_flagged"),
+    [
+        (0.05, (15, 100), (10, 100), True),
+        (0.0501, (15, 100), (10, 100), False),
+        (None, (15, 100), (10, 100), False),
+        (0.01, (29, 29), (10, 100), False),
+        (0.01, (30, 30), (10, 100), True),
+        # 4 points and 1.1 times, then 1.2 times but 1 point, then 5 points.
+        (0.01, (440, 1000), (400, 1000), False),
+        (0.01, (60, 1000), (50, 1000), True),
+        (0.01, (59, 1000), (50, 1000), False),
+        (0.01, (550, 1000), (500, 1000), True),
+        (0.01, (549, 1000), (500, 1000), False),
+        (0.01, (1, 1000), (0, 1000), True),
+        (0.01, (0, 1000), (0, 1000), False),
+        (0.01, (10, 100), (15, 100), False),
+    ],
+)
+def test_a_flag_takes_significance_sessions_and_size(q, group, others, is_flagged):
+    assert is_abnormally_high(q, group, others, DEFAULTS) is is_flagged
+
+
+def test_the_limits_are_settings():
+    lenient = replace(
+        DEFAULTS, dropoff_max_q=1.0, dropoff_min_sessions=1, dropoff_min_points=0
+    )
+    assert is_abnormally_high(1.0, (2, 3), (1, 3), lenient)
+
+
+def test_without_an_effect_hardly_a_run_flags_anything():
+    assert simulate(runs=200, planted_points=0).any <= 0.05
+
+
+def test_15_points_in_one_version_are_found():
+    assert simulate(runs=100, planted_points=15).planted >= 0.95
