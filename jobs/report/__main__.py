@@ -27,6 +27,7 @@ def run(engine: Engine, settings: ReportSettings) -> Report:
         InputError: a table is not there.
     """
     from jobs.report import answers, model
+    from jobs.report.page import page
 
     sessions = engine.read(FACT_USER_SESSION)
     counts = answers.Counts(
@@ -48,7 +49,8 @@ def run(engine: Engine, settings: ReportSettings) -> Report:
     found = answers.answers(counts, lines, rules, settings)
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     engine.store.file_aside(ANSWERS).write_text(text, encoding="utf-8")
-    return Report(files=(ANSWERS,))
+    engine.store.file_aside(PAGE).write_text(page(found), encoding="utf-8")
+    return Report(files=(ANSWERS, PAGE))
 
 
 JOB = Job(
