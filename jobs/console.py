@@ -11,7 +11,7 @@ from rich.table import Table
 from jobs.ledger import JobRecord, LineAccount
 
 # What is printed may come from an input: it is text, and no markup.
-_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 _NAMES_SHOWN = 20
 
 
@@ -19,7 +19,7 @@ class Progress:
     """One line on stderr for each step; on a terminal it turns while the step runs."""
 
     def __init__(self, is_shown: bool) -> None:
-        self._console = Console(stderr=True, quiet=not is_shown, **_PLAIN)
+        self._console = Console(stderr=True, quiet=not is_shown, **PLAIN)
 
     @contextmanager
     def step(self, name: str, doing: str) -> Iterator[None]:
@@ -38,7 +38,7 @@ class Progress:
 
 def show(record: JobRecord) -> None:
     """Print a job's account of lines, its notes and its headline."""
-    console = Console(**_PLAIN)
+    console = Console(**PLAIN)
     report = record.report
     if report.lines is not None:
         console.print(_account_table(report.lines))
@@ -60,7 +60,7 @@ def _account_table(account: LineAccount) -> Table:
         if outcome == "ignored" and name in others:
             continue
         table.add_row(
-            "" if outcome == shown else outcome, _printable(name), f"{lines:,}"
+            "" if outcome == shown else outcome, printable(name), f"{lines:,}"
         )
         shown = outcome
     if others:
@@ -69,6 +69,6 @@ def _account_table(account: LineAccount) -> Table:
     return table
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """The name without what a terminal would take for a command."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

@@ -211,7 +211,9 @@ def load(
     ]
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Refuses wrong arguments as a wrong setting is refused."""
+
     def error(self, message: str) -> Any:
         raise SettingError(f"{message} (--help lists the settings)")
 
@@ -219,7 +221,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(
     classes: Sequence[type[Any]], program: str, description: str
 ) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=program,
         description=description,
         epilog="Each is also an environment variable: --app-name is APP_NAME.",

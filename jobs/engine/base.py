@@ -132,6 +132,12 @@ class Engine(ABC):
         self.store.staged[table] = count
         return count
 
+    def stage_warehouse(self) -> str:
+        """Write aside the views of all published tables; returns their file's name."""
+        from jobs.engine.warehouse import stage_warehouse
+
+        return stage_warehouse(self.store)
+
     def out_of_memory(self, least: str) -> RunError:
         """What to raise when the engine cannot go on in the memory that it has.
 

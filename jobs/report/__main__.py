@@ -21,7 +21,7 @@ PAGE = "report/index.html"
 
 
 def run(engine: Engine, settings: ReportSettings) -> Report:
-    """Write the answers as numbers and as a page.
+    """Write the answers as numbers and as a page, and views of all tables.
 
     Raises:
         InputError: a table is not there.
@@ -50,7 +50,7 @@ def run(engine: Engine, settings: ReportSettings) -> Report:
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     engine.store.file_aside(ANSWERS).write_text(text, encoding="utf-8")
     engine.store.file_aside(PAGE).write_text(page(found), encoding="utf-8")
-    return Report(files=(ANSWERS, PAGE))
+    return Report(files=(ANSWERS, PAGE, engine.stage_warehouse()))
 
 
 JOB = Job(

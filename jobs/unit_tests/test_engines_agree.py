@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from jobs.tables import TABLES
@@ -13,6 +14,7 @@ from jobs.unit_tests import published
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+REPORT = ("answers.json", "index.html")
 
 
 def run(engine: str, prefix: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -76,10 +78,14 @@ def test_both_engines_give_the_same_tables(source, settings, tmp_path, request):
             prefixes["duckdb"], table
         )
     of_duckdb, of_spark = (
-        (prefix / "report" / "answers.json").read_bytes()
+        [(prefix / "report" / name).read_bytes() for name in REPORT]
         for prefix in prefixes.values()
     )
     assert of_spark == of_duckdb
+    with duckdb.connect(prefixes["spark"] / "warehouse.duckdb", read_only=True) as lake:
+        for table in TABLES:
+            view = lake.table(f"{table.layer}.{table.name}")
+            assert len(view) == len(tables["spark"][table.name])
     ledgers = [published.ledger(prefix) for prefix in prefixes.values()]
     of_duckdb, of_spark = (
         [{k: v for k, v in job.items() if k != "seconds"} for job in ledger["jobs"]]

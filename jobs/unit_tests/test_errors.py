@@ -5,11 +5,10 @@ import json
 
 import pytest
 
-from jobs.__main__ import JOBS
 from jobs.runner import main
 from jobs.tables import TABLES
 from jobs.unit_tests import published
-from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.conftest import ENGINE, PIPELINE
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +31,7 @@ def pipeline(tmp_path, capsys):
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
         arguments = [f"--{name}={value}" for name, value in given.items()]
-        code = main(*(jobs or JOBS), summary="", arguments=arguments)
+        code = main(*(jobs or PIPELINE), summary="", arguments=arguments)
         lines = [
             line
             for line in capsys.readouterr().err.splitlines()
@@ -88,7 +87,7 @@ def test_an_input_that_cannot_be_read_is_named_and_the_tables_stay(
 def test_the_jobs_one_by_one_give_the_tables_of_the_pipeline(pipeline, tmp_path):
     (tmp_path / "in" / "a.json").write_bytes(GOOD + b"\n" + OTHER)
     assert pipeline() == (0, "")
-    for job in JOBS:
+    for job in PIPELINE:
         assert pipeline(job, output_data_path_prefix=tmp_path / "apart") == (0, "")
     together, apart = (published.everything(tmp_path / p) for p in ("out", "apart"))
     assert apart == together
@@ -161,7 +160,7 @@ def test_hostile_names_do_no_harm(pipeline, tmp_path, capsys):
         f"--input-data-path={tmp_path / 'in'}",
         f"--output-data-path-prefix={tmp_path / 'o=u [t] {1}'}",
     ]
-    assert main(*JOBS, summary="", arguments=arguments) == 0
+    assert main(*PIPELINE, summary="", arguments=arguments) == 0
     shown = capsys.readouterr().out
     assert "[bold]x[/] :smile: [/nothing]" in shown
     assert "\\x1b[31mred\\x07\\r\\n" in shown
@@ -181,7 +180,7 @@ def test_an_event_name_of_its_own_for_each_line_fills_no_screen(
     lines = [json.dumps(LINE | {"event": f"page {n}"}) for n in range(500)]
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
     main(
-        JOBS[0],
+        PIPELINE[0],
         summary="",
         arguments=[
             f"--engine={ENGINE}",
