@@ -65,7 +65,8 @@ def test_the_charts_are_drawn(show, width):
     opened = show(PAGES["ordinary"], width)
     [chart] = boxes(opened, ".chart")
     dots = boxes(opened, ".chart .dot")
-    assert len(dots) == len(boxes(opened, ".chart .interval")) == len(WEEKS)
+    weeks = boxes(opened, ".chart .week:not(.open)")
+    assert len(dots) == len(boxes(opened, ".chart .interval")) == len(weeks) == 5
     for dot in dots:
         assert dot["width"] > 8
         assert chart["x"] <= dot["x"] <= chart["x"] + chart["width"]
@@ -86,6 +87,9 @@ def test_an_unfinished_week_is_shown_as_unfinished(show):
     assert opened.page.locator(".heat td.open").count() == len(WEEKS)
     assert opened.page.locator(".heat td[class^=h]").count() == sum(range(len(WEEKS)))
     assert "not over" in opened.page.locator(".heat td.open").first.inner_text()
+    for week in opened.page.locator(".chart .week.open").all():
+        assert week.inner_html().count("<circle") == 0
+        assert "…" in week.inner_html()
     assert opened.page.locator(".chart .week.open").count() == 2
 
 

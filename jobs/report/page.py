@@ -133,7 +133,8 @@ def _hottest(cohorts: Sequence[Answer]) -> float:
 
 def _of_last_weeks(conversion: Answer) -> Answer:
     shown = conversion["by_week"][-MOST_WEEKS:]
-    highest = max((week["high"] for week in shown), default=0)
+    over = (week["high"] for week in shown if week["is_finished"] is not False)
+    highest = max(over, default=0)
     return conversion | {
         "shown": shown,
         "when": _when(conversion["week_offset"]),
