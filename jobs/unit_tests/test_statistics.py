@@ -109,9 +109,11 @@ def test_the_limits_are_settings():
     assert is_abnormally_high(1.0, (2, 3), (1, 3), lenient)
 
 
+@pytest.mark.slow
 def test_without_an_effect_hardly_a_run_flags_anything():
     assert simulate(runs=200, planted_points=0).any <= 0.05
 
 
+@pytest.mark.slow
 def test_15_points_in_one_version_are_found():
     assert simulate(runs=100, planted_points=15).planted >= 0.95
