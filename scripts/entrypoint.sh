@@ -1,11 +1,11 @@
 #!/bin/sh
 # entrypoint.sh JOB [FLAG ...]: runs a job in a container, through spark-submit unless ENGINE=duckdb.
 #
-# JOB is pipeline, events-split, sessionize, conversion-rate or verify; --help after it lists its settings. They come
-# from the environment, as everywhere, but APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be there.
+# JOB is pipeline, events-split, sessionize, conversion-rate, report or verify; --help after it lists its settings. They
+# come from the environment, as everywhere, but APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be there.
 set -eu
 root=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
-jobs='pipeline, events-split, sessionize, conversion-rate or verify'
+jobs='pipeline, events-split, sessionize, conversion-rate, report or verify'
 
 fail() {
   printf 'error: %s\n' "$1" >&2
@@ -17,7 +17,7 @@ job=$1
 shift
 case $job in
   pipeline) module='jobs' ;;
-  events-split | sessionize | conversion-rate | verify) module=jobs.$(echo "$job" | tr - _) ;;
+  events-split | sessionize | conversion-rate | report | verify) module=jobs.$(echo "$job" | tr - _) ;;
   *) fail "job=$job: it takes $jobs" ;;
 esac
 for name in APP_NAME INPUT_DATA_PATH OUTPUT_DATA_PATH_PREFIX; do

@@ -25,16 +25,17 @@ from jobs.unit_tests import published
 def test_the_jobs_leave_the_tables_of_the_embedded_engine(
     run_task, output, tmp_path, tried
 ):
-    for job in ("events-split", "sessionize", "conversion-rate"):
+    for job in ("events-split", "sessionize", "conversion-rate", "report"):
         code, said = run_task(job, OUTPUT_DATA_PATH_PREFIX=str(output))
         assert code == 0, said
-    assert "Metric: " in said
     assert published.ledger(output)["settings"]["engine"] == "spark"
     embedded = tmp_path / "embedded"
     assert run(ROOT / "data-input", embedded, ENGINE="duckdb")[0] == 0
     assert published.everything(output) == published.everything(embedded)
+    page = (output / "report" / "index.html").read_text()
+    assert page == (embedded / "report" / "index.html").read_text()
     assert {path.stat().st_uid for path in output.rglob("*")} == {CALLER}
-    tried("three jobs on the sample: ten tables equal, every file the caller's")
+    tried("four jobs on the sample: ten tables equal, every file the caller's")
 
 
 def test_the_embedded_engine_runs_in_a_container_too(run_task, output, versions, tried):
