@@ -28,6 +28,8 @@ def large(tmp_path_factory) -> Version:
     """Events for two workers to share, over few days, and the tables they give."""
     folder = tmp_path_factory.mktemp("large")
     write_events(folder / "in", users=10_000, days=4)
+    # Only a Python function knows what to make of it.
+    (folder / "in" / "odd.jsonl").write_text("{'event': 'registered'}\n")
     code, error = run(folder / "in", folder / "out", ENGINE="duckdb", **RATIO)
     assert code == 0, error
     tables = published.everything(folder / "out")
@@ -51,6 +53,7 @@ def run_on_cluster(start_task, run_task, large, prefix_on_cluster):
         "INPUT_DATA_PATH": str(large.path),
         "OUTPUT_DATA_PATH_PREFIX": str(prefix_on_cluster),
         "SPARK_PROPERTIES": f"{FAST_JVM}\n"
+        "spark.executorEnv.PYTHONPATH=/nowhere\n"  # workers need nothing of ours
         "spark.eventLog.enabled=true\n"
         "spark.eventLog.dir=file:///data-output/_events\n"
         "spark.eventLog.rolling.enabled=false\n"

@@ -202,7 +202,17 @@ class DuckDBEngine(Engine):
 
     def ask(self, query: str) -> Any:
         [translated] = sqlglot.transpile(query, read="spark", write="duckdb")
-        return self._connection.execute(translated).df()
+        found = self._connection.sql(translated)
+        # The sum of a BIGINT is one that pandas has no integer for.
+        columns = (
+            (
+                f"CAST({_name(name)} AS BIGINT) AS {_name(name)}"
+                if kind == duckdb.sqltypes.HUGEINT
+                else _name(name)
+            )
+            for name, kind in zip(found.columns, found.types, strict=True)
+        )
+        return found.project(", ".join(columns)).df()
 
     def explain(self, error: Exception) -> BaseException:
         message = str(error)

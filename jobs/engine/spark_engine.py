@@ -288,6 +288,8 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         "spark.sql.adaptive.enabled": "true",
         # Or each of the two branches of lines would have its own copy of all rules.
         "spark.sql.optimizer.excludedRules": _PUSH_INTO_BRANCHES,
+        # A path is one of this machine, whatever a cluster's default is.
+        "spark.hadoop.fs.defaultFS": "file:///",
         "spark.sql.shuffle.partitions": "1",  # grows with what is read
         # Or what follows an error in a line would be read as if there were none.
         "spark.sql.json.enablePartialResults": "false",

@@ -53,6 +53,10 @@ def code_cells(path):
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
+def printed(cell):
+    return "".join(cell["outputs"][-1]["text"])
+
+
 def shown(cells, kind):
     """What the cells show of a kind, a MIME type, as texts."""
     outputs = (output for cell in cells for output in cell["outputs"])
@@ -70,7 +74,7 @@ def test_a_notebook_is_committed_without_outputs(path):
 
 def test_the_exploration_shows_tables_and_plots(execute):
     cells = execute(ROOT / "jupyter-notebook" / "exploration.ipynb")
-    assert cells[0]["outputs"][-1]["text"][0].startswith(f"{ENGINE} /")
+    assert printed(cells[0]).startswith(f"{ENGINE} /")
     assert len(shown(cells, "image/png")) == 4
     # Its own conversion is that of the summary, as README.md shows: 18 of 100.
     schema, channels, summary = (
@@ -81,3 +85,17 @@ def test_the_exploration_shows_tables_and_plots(execute):
     assert sum(int(registered) for _, _, registered, _, _ in rows) == 100
     assert sum(int(converted) for _, _, _, converted, _ in rows) == 18
     assert summary.split() == ["registered", "converted", "0", "100", "18"]
+
+
+def test_the_answers_are_those_of_the_report(execute, tmp_path):
+    cells = execute(ROOT / "jupyter-notebook" / "answers.ipynb")
+    assert printed(cells[0]).startswith(f"{ENGINE} /")
+    assert len(shown(cells, "image/png")) == 2
+    answers = json.loads((tmp_path / "out" / "report" / "answers.json").read_text())
+    groups = (
+        *answers["retained_within_3d"]["by_genre"],
+        *answers["dropoff"]["by_device_os"],
+        *answers["dropoff"]["by_app_version"],
+    )
+    # One is Q1. The notebook fails if one differs.
+    assert printed(cells[-1]) == f"{1 + len(groups)} figures are the same\n"
