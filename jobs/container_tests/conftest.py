@@ -15,12 +15,12 @@ import pytest
 
 from jobs.fault_tests.conftest import (  # noqa: F401  (fixtures)
     prefix,
-    pytest_terminal_summary,
+    show_tried,
     tried,
     versions,
 )
+from jobs.unit_tests.processes import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROJECT = f"product-events-{os.getpid()}"
 # A run of seconds gains nothing from the compiler that is meant for hours.
 FAST_JVM = "\n".join(
@@ -115,6 +115,10 @@ def configuration() -> dict[str, Any]:
     """What Compose makes of docker-compose.yml, every profile."""
     said = compose("--profile", "*", "config", "--format", "json")
     return dict(json.loads(said))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    show_tried(terminalreporter, "what was tried in containers")
 
 
 def free_port() -> str:

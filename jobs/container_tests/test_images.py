@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from jobs.container_tests.conftest import ROOT, compose, configuration, docker
+from jobs.container_tests.conftest import compose, configuration, docker
+from jobs.unit_tests.processes import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)

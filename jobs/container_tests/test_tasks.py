@@ -8,7 +8,6 @@ import urllib.request
 
 from jobs.container_tests.conftest import (
     CALLER,
-    ROOT,
     containers,
     docker,
     given_to_caller,
@@ -20,6 +19,7 @@ from jobs.fault_tests.conftest import (
     wait_until,
 )
 from jobs.unit_tests import published
+from jobs.unit_tests.processes import ROOT
 
 
 def test_the_jobs_leave_the_tables_of_the_embedded_engine(

@@ -4,10 +4,8 @@ ENGINE_UNDER_TEST chooses the engine. What a test tried is shown at the end.
 """
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,10 +18,9 @@ from typing import Any
 import pytest
 
 from jobs.tables import TABLES
-from jobs.unit_tests import published
+from jobs.unit_tests import processes, published
 from jobs.unit_tests.conftest import ENGINE
 
-ROOT = Path(__file__).parents[2]
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -44,21 +41,11 @@ def start(
     **settings: str,
 ) -> subprocess.Popen[str]:
     """A run, as a user starts it: of the whole pipeline, unless told otherwise."""
-    environment = dict(os.environ) | {
-        "ENGINE": ENGINE,
-        "SPARK_MASTER": "local[2]",
+    paths = {
         "INPUT_DATA_PATH": str(input_path),
         "OUTPUT_DATA_PATH_PREFIX": str(prefix),
-        **settings,
     }
-    return subprocess.Popen(
-        [sys.executable, *python],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return processes.start(*python, **(paths | settings))
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -177,7 +164,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    terminalreporter.section(f"what was tried on {ENGINE}")
+    show_tried(terminalreporter, f"what was tried on {ENGINE}")
+
+
+def show_tried(terminalreporter: Any, title: str) -> None:
+    terminalreporter.section(title)
     for report in sorted(
         terminalreporter.stats.get("passed", []), key=attrgetter("nodeid")
     ):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.fault_tests.conftest import RATIO, ROOT, assert_whole, run
+from jobs.fault_tests.conftest import RATIO, assert_whole, run
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.processes import ROOT
 
 
 @pytest.fixture

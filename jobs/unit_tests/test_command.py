@@ -1,19 +1,15 @@
 """The commands as a user runs them: what they print, and how they end."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from jobs.tables import TABLES
 from jobs.unit_tests import published
-from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.processes import run
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 LINE = (
     b'{"event": "registered", "timestamp": "2021-01-01 00:00:00", "initiator_id": 1}\n'
 )
@@ -25,24 +21,15 @@ def command(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "e.jsonl").write_bytes(LINE)
 
-    def run(*flags, module="jobs", before=(), **settings):
-        environment = dict(os.environ) | {
-            "ENGINE": ENGINE,
-            "SPARK_MASTER": "local[2]",
-            "INPUT_DATA_PATH": str(tmp_path / "in"),
-            "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
-            **settings,
-        }
-        return subprocess.run(
-            [*before, sys.executable, "-m", module, *flags],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    paths = {
+        "INPUT_DATA_PATH": str(tmp_path / "in"),
+        "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
+    }
 
-    return run
+    def run_command(*flags, module="jobs", before=(), **settings):
+        return run("-m", module, *flags, before=before, **(paths | settings))
+
+    return run_command
 
 
 def error_of(ended):

@@ -1,11 +1,7 @@
 """What a whole run shows of addresses and, with a key, of ids: nothing, anywhere."""
 
 import hmac
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,31 +10,19 @@ from jobs.runner import main
 from jobs.tables import PLAYBACK_EVENTS, REJECTED_EVENTS, TABLES
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.processes import ROOT
+from jobs.unit_tests.processes import run as run_process
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 KEY = "a key that nobody knows"
 # Those that scripts/make_events.py gives to its users.
 ADDRESS = re.compile(r"(192\.0\.2|198\.51\.100)\.[0-9]")
 
 
 def run(prefix, **settings):
-    environment = dict(os.environ) | {
-        "ENGINE": ENGINE,
-        "SPARK_MASTER": "local[2]",
-        "OUTPUT_DATA_PATH_PREFIX": str(prefix),
-        "LOG_LEVEL": "DEBUG",
-        **settings,
-    }
-    ended = subprocess.run(
-        [sys.executable, "-m", "jobs"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = {"OUTPUT_DATA_PATH_PREFIX": str(prefix), "LOG_LEVEL": "DEBUG"}
+    ended = run_process("-m", "jobs", **told, **settings)
     return ended.returncode, ended.stdout + ended.stderr
 
 

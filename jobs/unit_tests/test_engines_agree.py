@@ -1,49 +1,23 @@
 """What it takes Java to show: both engines give the same rows, types and counts."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import duckdb
 import pytest
 
 from jobs.tables import TABLES
 from jobs.unit_tests import published
+from jobs.unit_tests.processes import ROOT, run
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 REPORT = ("answers.json", "index.html")
-
-
-def run(engine: str, prefix: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(os.environ) | {
-        "ENGINE": engine,
-        "SPARK_MASTER": "local[2]",
-        "OUTPUT_DATA_PATH_PREFIX": str(prefix),
-        **settings,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "jobs"],
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.fixture
 def generated(tmp_path):
-    subprocess.run(
-        [
-            *(sys.executable, ROOT / "scripts" / "make_events.py"),
-            *("--events", "5000", "--seed", "7", "--output", tmp_path / "generated"),
-        ],
-        check=True,
-    )
-    return tmp_path / "generated"
+    folder = tmp_path / "generated"
+    flags = ("--events", "5000", "--seed", "7", "--output", folder)
+    assert run("scripts/make_events.py", *flags).returncode == 0
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -68,7 +42,8 @@ def test_both_engines_give_the_same_tables(source, settings, tmp_path, request):
     )
     prefixes = {engine: tmp_path / engine for engine in ("duckdb", "spark")}
     for engine, prefix in prefixes.items():
-        ended = run(engine, prefix, INPUT_DATA_PATH=str(path), **settings)
+        paths = {"INPUT_DATA_PATH": str(path), "OUTPUT_DATA_PATH_PREFIX": str(prefix)}
+        ended = run("-m", "jobs", ENGINE=engine, **paths, **settings)
         assert ended.returncode == 0, ended.stderr
     tables = {engine: published.everything(p) for engine, p in prefixes.items()}
     for table in TABLES:
@@ -95,7 +70,11 @@ def test_both_engines_give_the_same_tables(source, settings, tmp_path, request):
 
 
 def test_without_java_spark_says_what_to_install(tmp_path):
-    ended = run("spark", tmp_path / "out", JAVA_HOME=str(tmp_path / "nowhere"))
+    ended = run(
+        *("-m", "jobs"),
+        OUTPUT_DATA_PATH_PREFIX=str(tmp_path / "out"),
+        JAVA_HOME=str(tmp_path / "nowhere"),
+    )
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
         "error: ENGINE=spark needs Java 17 or later: install openjdk-17-jre-headless"

@@ -1,49 +1,42 @@
 """The notebooks of jupyter-notebook/: clean as committed, and right when executed."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.processes import ROOT, run
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "jupyter-notebook").glob("*.ipynb"))
+FOLDER = ROOT / "jupyter-notebook"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """The tables of the sample."""
+    prefix = tmp_path_factory.mktemp("sample") / "out"
+    settings = {"OUTPUT_DATA_PATH_PREFIX": str(prefix)}
+    made = run("-m", "jobs", ENGINE="duckdb", **settings)
+    assert made.returncode == 0, made.stderr
+    return prefix
 
 
 @pytest.fixture
-def execute(tmp_path):
-    """Executes a notebook on tables of the sample; gives its code cells."""
-    environment = dict(os.environ) | {
-        "ENGINE": "duckdb",
-        "SPARK_MASTER": "local[2]",
-        "INPUT_DATA_PATH": str(ROOT / "data-input"),
-        "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
-        "PYTHONPATH": str(ROOT),
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-    }
+def execute(prefix, tmp_path):
+    """Executes a notebook; gives its code cells."""
 
-    def run(*command, **settings):
-        ended = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=environment | settings,
-            capture_output=True,
-            text=True,
-            check=False,
+    def execute_one(name):
+        ended = run(
+            *("-m", "nbconvert", "--to=notebook", "--execute"),
+            *(FOLDER / name, f"--output-dir={tmp_path}"),
+            OUTPUT_DATA_PATH_PREFIX=str(prefix),
+            PYTHONPATH=str(ROOT),
+            IPYTHONDIR=str(tmp_path / "ipython"),
         )
         assert ended.returncode == 0, ended.stderr
-
-    def execute_one(path):
-        run("jobs")
-        nbconvert = ("nbconvert", "--to=notebook", "--execute", path)
-        run(*nbconvert, f"--output-dir={tmp_path}", ENGINE=ENGINE)
-        return code_cells(tmp_path / path.name)
+        return code_cells(tmp_path / name)
 
     return execute_one
 
@@ -73,7 +66,7 @@ def test_a_notebook_is_committed_without_outputs(path):
 
 
 def test_the_exploration_shows_tables_and_plots(execute):
-    cells = execute(ROOT / "jupyter-notebook" / "exploration.ipynb")
+    cells = execute("exploration.ipynb")
     assert printed(cells[0]).startswith(f"{ENGINE} /")
     assert len(shown(cells, "image/png")) == 4
     # Its own conversion is that of the summary, as README.md shows: 18 of 100.
@@ -87,11 +80,11 @@ def test_the_exploration_shows_tables_and_plots(execute):
     assert summary.split() == ["registered", "converted", "0", "100", "18"]
 
 
-def test_the_answers_are_those_of_the_report(execute, tmp_path):
-    cells = execute(ROOT / "jupyter-notebook" / "answers.ipynb")
+def test_the_answers_are_those_of_the_report(execute, prefix):
+    cells = execute("answers.ipynb")
     assert printed(cells[0]).startswith(f"{ENGINE} /")
     assert len(shown(cells, "image/png")) == 2
-    answers = json.loads((tmp_path / "out" / "report" / "answers.json").read_text())
+    answers = json.loads((prefix / "report" / "answers.json").read_text())
     groups = (
         *answers["retained_within_3d"]["by_genre"],
         *answers["dropoff"]["by_device_os"],

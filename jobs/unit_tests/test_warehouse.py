@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -20,10 +19,9 @@ from jobs.sql import MOST_ROWS
 from jobs.sql import main as ask
 from jobs.tables import FACT_USER_SESSION, TABLES, USERS
 from jobs.unit_tests import published
+from jobs.unit_tests.processes import ROOT
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
