@@ -15,14 +15,21 @@ from jobs.unit_tests.processes import run as run_process
 
 pytestmark = pytest.mark.slow
 
+# One file of the sample has some of everything, over few days.
+EVENTS = ROOT / "data-input" / "events-001.jsonl"
 KEY = "a key that nobody knows"
 # Those that scripts/make_events.py gives to its users.
 ADDRESS = re.compile(r"(192\.0\.2|198\.51\.100)\.[0-9]")
 
 
 def run(prefix, **settings):
-    told = {"OUTPUT_DATA_PATH_PREFIX": str(prefix), "LOG_LEVEL": "DEBUG"}
-    ended = run_process("-m", "jobs", **told, **settings)
+    ended = run_process(
+        *("-m", "jobs"),
+        INPUT_DATA_PATH=str(EVENTS),
+        OUTPUT_DATA_PATH_PREFIX=str(prefix),
+        LOG_LEVEL="DEBUG",
+        **settings,
+    )
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -35,7 +42,7 @@ def everything_written(prefix):
 
 
 def test_an_address_is_in_no_table_ledger_log_or_error(tmp_path):
-    assert ADDRESS.search((ROOT / "data-input" / "events-001.jsonl").read_text())
+    assert ADDRESS.search(EVENTS.read_text())
     code, shown = run(tmp_path / "out")
     assert code == 0
     for text in (shown, *everything_written(tmp_path / "out")):
@@ -53,7 +60,7 @@ def test_with_a_key_every_id_is_its_hash_and_nothing_else_changes(tmp_path):
     for name, key in (("plain", ""), ("keyed", KEY)):
         arguments = [
             f"--engine={ENGINE}",
-            f"--input-data-path={ROOT / 'data-input'}",
+            f"--input-data-path={EVENTS}",
             f"--output-data-path-prefix={tmp_path / name}",
             f"--pseudonym-key={key}",
         ]
