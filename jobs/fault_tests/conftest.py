@@ -24,17 +24,6 @@ from jobs.unit_tests.conftest import ENGINE
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
-PIPELINE: Sequence[str] = ("-m", "jobs")
-if ENGINE == "spark":
-    # Without the report: what it publishes has nothing of an engine, and Spark takes
-    # seconds to count for it.
-    PIPELINE = (
-        "-c",
-        "import sys; from jobs.__main__ import JOBS; from jobs.runner import main;"
-        " sys.exit(main(*JOBS[:-1], summary=''))",
-    )
-
-
 @dataclass(frozen=True)
 class Version:
     """An input, and the tables that a run makes of it."""
@@ -48,7 +37,7 @@ def start(
     input_path: Path,
     prefix: Path,
     *,
-    python: Sequence[str] = PIPELINE,
+    python: Sequence[str] = ("-m", "jobs"),
     **settings: str,
 ) -> subprocess.Popen[str]:
     """A run, as a user starts it: of the whole pipeline, unless told otherwise."""
@@ -71,7 +60,7 @@ def run(
     input_path: Path,
     prefix: Path,
     *,
-    python: Sequence[str] = PIPELINE,
+    python: Sequence[str] = ("-m", "jobs"),
     **settings: str,
 ) -> tuple[int, str]:
     return finish(start(input_path, prefix, python=python, **settings))
@@ -128,8 +117,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
         path, output = folder / name, folder / f"{name}-out"
         write_events(path, users, days)
         # The engines agree on every row, and this one is there in a second.
-        whole = ("-m", "jobs")
-        code, error = run(path, output, python=whole, ENGINE="duckdb", **RATIO)
+        code, error = run(path, output, ENGINE="duckdb", **RATIO)
         assert code == 0, error
         made.append(Version(path, output, published.everything(output)))
     return made
