@@ -23,7 +23,7 @@ ENGINE = os.environ.get("ENGINE_UNDER_TEST", "duckdb")
 collect_ignore = (
     ["test_engines_agree.py"]
     if ENGINE == "duckdb"
-    else ["test_published_report.py", "test_warehouse.py"]
+    else ["test_benchmarks.py", "test_published_report.py", "test_warehouse.py"]
 )
 
 # A report takes Spark seconds: there one test has it, and the others run without.

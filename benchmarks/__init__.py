@@ -1,0 +1,1 @@
+"""How fast and how small the pipeline is, beside what a good engineer would write."""

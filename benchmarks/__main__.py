@@ -1,0 +1,204 @@
+"""``python -m benchmarks``: the pipeline and its peers, in turns, on the same events.
+
+First every contender runs once, untimed, and its tables are held against the embedded
+engine's; one that differs ends the benchmark. Then the rounds: each contender once in
+every round, so that noise hits all alike. Inputs and outputs lie in a cache outside of
+the project; inputs stay there.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.process import CommandError, Usage, measure
+from benchmarks.report import Run, as_markdown, machine
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATOR = ROOT / "scripts" / "make_events.py"
+CACHE = Path(tempfile.gettempdir()) / "product-events-bench"
+_CHUNK = 1 << 20
+
+
+class DifferentError(Exception):
+    """A contender's tables are not the embedded engine's."""
+
+
+class Benchmark:
+    """Runs contenders on one input."""
+
+    def __init__(self, source: Path, scratch: Path) -> None:
+        self._source = source
+        self._output = scratch / "output"
+        self._reference = scratch / "reference"
+        self._log = scratch / "log.txt"
+        # Python's compiled modules lie in the cache, whatever the caller's own setting:
+        # a run is then as a user's second one, and leaves nothing in the checkout.
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "PYTHONDONTWRITEBYTECODE"
+        } | {"PYTHONPYCACHEPREFIX": str(scratch / "pycache")}
+
+    def check(self, contenders: Sequence[Contender]) -> None:
+        """Run each once; raise DifferentError if one gives other tables than ours."""
+        self._run(OURS)
+        shutil.rmtree(self._reference, ignore_errors=True)
+        self._output.rename(self._reference)
+        for contender in contenders:
+            if contender is not OURS:
+                self._run(contender)
+            if contender is not OURS and contender.gives_tables:
+                self._compare(contender)
+            say(f"  {contender.name}: checked")
+        shutil.rmtree(self._reference)
+
+    def timed(self, contender: Contender) -> tuple[Usage, int, int]:
+        """What a run took, and the bytes and number of Parquet files that it wrote."""
+        usage = self._run(contender)
+        sizes = [path.stat().st_size for path in self._output.rglob("*.parquet")]
+        shutil.rmtree(self._output)
+        return usage, sum(sizes), len(sizes)
+
+    def _run(self, contender: Contender) -> Usage:
+        shutil.rmtree(self._output, ignore_errors=True)
+        os.sync()  # what the run before has written is not for this one to wait for
+        command = contender.command(self._source, self._output)
+        return measure(command, self._environment, self._log)
+
+    def _compare(self, contender: Contender) -> None:
+        # In a process of its own, which gives its memory back.
+        prefixes = [str(self._reference), str(self._output)]
+        compared = subprocess.run(
+            [sys.executable, "-m", "benchmarks.agree", *prefixes],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if compared.returncode:
+            raise DifferentError(f"{contender.name} differs:\n{compared.stdout}")
+
+
+def run(
+    sizes: Sequence[int], contenders: Sequence[Contender], rounds: int
+) -> list[Run]:
+    """Every timed run, smaller inputs first.
+
+    Raises:
+        CommandError: a contender failed.
+        DifferentError: it gives other tables.
+    """
+    runs = []
+    for events in sorted(sizes):
+        source = made_events(events)
+        lines = count_lines(source)
+        say(f"{lines:,} lines")
+        benchmark = Benchmark(source, CACHE)
+        benchmark.check(contenders)
+        for number in range(1, rounds + 1):
+            for contender in contenders:
+                usage, written, files = benchmark.timed(contender)
+                say(
+                    f"  round {number}, {contender.name}: {usage.wall:.2f} s,"
+                    f" {usage.peak_memory / 1e6:,.0f} MB"
+                )
+                runs.append(
+                    Run(
+                        contender.name,
+                        events,
+                        lines,
+                        number,
+                        *(usage.wall, usage.cpu, usage.peak_memory),
+                        *(written, files),
+                    )
+                )
+    return runs
+
+
+def made_events(events: int) -> Path:
+    """The directory of this many events, made unless this generator has made it."""
+    edition = hashlib.sha256(GENERATOR.read_bytes()).hexdigest()[:8]
+    made = CACHE / f"events-{events}-{edition}"
+    if not made.is_dir():
+        say(f"making {events:,} events")
+        unfinished = made.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        options = ["--events", str(events), "--output", str(unfinished)]
+        subprocess.run([sys.executable, GENERATOR, *options], check=True)
+        unfinished.rename(made)
+    return made
+
+
+def count_lines(source: Path) -> int:
+    """The lines of all event files, which are then in the system's cache."""
+    return sum(
+        chunk.count(b"\n")
+        for path in source.glob("events-*")
+        for chunk in _chunks(path)
+    )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def write(folder: Path, runs: Sequence[Run]) -> Path:
+    """Write the result as Markdown and JSON, named by day and sizes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    sizes = sorted({run.events for run in runs})
+    page = folder / f"{date}-{'-'.join(f'{size / 1e6:g}M' for size in sizes)}.md"
+    facts = machine()
+    result = {"date": date, "machine": facts, "runs": [asdict(run) for run in runs]}
+    page.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    page.write_text(as_markdown(date, facts, runs))
+    return page
+
+
+def main() -> int:
+    """Read the arguments, run, and print the page."""
+    by_name = {contender.name: contender for contender in CONTENDERS}
+    parser = argparse.ArgumentParser(
+        prog="scripts/task bench --",
+        description=str(__doc__).partition(": ")[2].partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--events", default="1000000,6000000,25000000", help="sizes, 100001 and more")
+    add("--rounds", type=int, default=5, help="timed runs of each")
+    add("--only", default=",".join(by_name), help="which of these")
+    add("--results", type=Path, default=ROOT / "benchmarks/results", help="directory")
+    chosen = parser.parse_args()
+    sizes = [int(size) for size in chosen.events.split(",")]
+    names = chosen.only.split(",")
+    # Up to 100,000 events the generator shows every encoding, which peers do not read.
+    if min(sizes) <= 100_000 or chosen.rounds < 1 or set(names) - set(by_name):
+        parser.error("see --help for what these take")
+    os.chdir(ROOT)
+    try:
+        # In the order of the table, whatever the order of --only.
+        contenders = [c for c in CONTENDERS if c.name in names]
+        page = write(chosen.results, run(sizes, contenders, chosen.rounds))
+    except (CommandError, DifferentError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(page.read_text(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Who runs in a benchmark, and the command that each is."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One command.
+
+    Attributes:
+        name: as ``--only`` takes it.
+        label: as the result shows it.
+        command: of a directory of events and one to write, which is not there yet.
+        gives_tables: whether it writes all tables, which are then compared.
+    """
+
+    name: str
+    label: str
+    command: Callable[[Path, Path], list[str]]
+    gives_tables: bool = True
+
+
+def _ours(engine: str, *program: str) -> Callable[[Path, Path], list[str]]:
+    return lambda source, output: [
+        *program,
+        f"--engine={engine}",
+        f"--input-data-path={source}",
+        f"--output-data-path-prefix={output}",
+    ]
+
+
+def _peer(module: str) -> Callable[[Path, Path], list[str]]:
+    program = (sys.executable, "-m", f"benchmarks.peers.{module}")
+    return lambda source, output: [*program, str(source), str(output)]
+
+
+_TABLE_JOBS = (sys.executable, "-m", "benchmarks.table_jobs")
+
+OURS = Contender("embedded", "**embedded**", _ours("duckdb", *_TABLE_JOBS))
+YARDSTICK = Contender("duckdb", "DuckDB script", _peer("duckdb_sql"))
+CONTENDERS = (
+    OURS,
+    Contender(
+        "embedded-report",
+        "embedded, `scripts/task run` with the report",
+        _ours("duckdb", "scripts/task", "run", "--"),
+    ),
+    YARDSTICK,
+    Contender("polars", "Polars script", _peer("polars_script")),
+    Contender("floor", "floor: parse and write once", _peer("floor"), False),
+    Contender("spark", "**Spark**", _ours("spark", *_TABLE_JOBS)),
+    Contender("spark-ordinary", "ordinary Spark job", _peer("spark_ordinary")),
+)

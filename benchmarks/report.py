@@ -1,0 +1,134 @@
+"""What a benchmark measured, as a table that a person reads."""
+
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from os import sched_getaffinity, sysconf
+from statistics import median
+
+from benchmarks.contenders import CONTENDERS, YARDSTICK
+
+_MEGA = 1_000_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One timed run.
+
+    Attributes:
+        contender: its name.
+        events: how many were asked of the generator.
+        lines: how many it gave.
+        round: 1, 2, …
+        wall, cpu: seconds; cpu is user and system time of all processes.
+        peak_memory: resident bytes of all processes together.
+        written: bytes of the Parquet files.
+        files: how many there are.
+    """
+
+    contender: str
+    events: int
+    lines: int
+    round: int
+    wall: float
+    cpu: float
+    peak_memory: int
+    written: int
+    files: int
+
+
+def machine() -> dict[str, str]:
+    """What it ran on, by name."""
+    # Through a shell, which does not mind that there is none.
+    java = subprocess.run(
+        ["sh", "-c", "java -version"], capture_output=True, text=True, check=False
+    )
+    return {
+        "cores": str(len(sched_getaffinity(0))),
+        "memory": f"{sysconf('SC_PAGE_SIZE') * sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
+        "Python": platform.python_version(),
+        **{name: version(name.lower()) for name in ("DuckDB", "Polars", "PySpark")},
+        "Java": java.stderr.split('"')[1] if '"' in java.stderr else "none",
+    }
+
+
+def as_markdown(date: str, facts: dict[str, str], runs: Sequence[Run]) -> str:
+    """The page of a benchmark: a table for each size, and how time grows."""
+    sizes = sorted({run.events for run in runs})
+    about = ", ".join(f"{name} {value}" for name, value in facts.items())
+    parts = [f"# Benchmark of {date}", f"{about}.", _LEGEND]
+    parts += [_of_size([run for run in runs if run.events == size]) for size in sizes]
+    if len(sizes) > 1:
+        parts.append(_growth(runs, sizes))
+    return "\n\n".join(parts) + "\n"
+
+
+_LEGEND = """\
+Wall and CPU seconds, resident memory of all processes at its peak, and Parquet files
+written; medians of the rounds. A ratio is to the DuckDB script in the same round: the
+median, and the least to the greatest."""
+
+
+def ratios(runs: Iterable[Run]) -> dict[str, list[float]]:
+    """Of each contender, wall time over the DuckDB script's, round by round."""
+    walls = {(run.round, run.contender): run.wall for run in runs}
+    found: dict[str, list[float]] = {}
+    for (number, contender), wall in walls.items():
+        if yardstick := walls.get((number, YARDSTICK.name)):
+            found.setdefault(contender, []).append(wall / yardstick)
+    return found
+
+
+def _of_size(runs: Sequence[Run]) -> str:
+    rounds = max(run.round for run in runs)
+    of_yardstick = ratios(runs)
+    rows = []
+    for name, label, own in _by_contender(runs):
+        of_rounds = of_yardstick.get(name)
+        rows.append(
+            (
+                label,
+                _ratio(of_rounds) if of_rounds else "",
+                f"{median(run.wall for run in own):.2f}",
+                f"{median(run.cpu for run in own):.2f}",
+                f"{median(run.peak_memory for run in own) / _MEGA:,.0f}",
+                f"{median(run.written for run in own) / _MEGA:,.1f}",
+                f"{median(run.files for run in own):,.0f}",
+            )
+        )
+    header = ("", "ratio", "wall, s", "CPU, s", "memory, MB", "written, MB", "files")
+    title = f"## {runs[0].lines:,} lines, {rounds} rounds"
+    return f"{title}\n\n{table(header, rows)}"
+
+
+def _growth(runs: Sequence[Run], sizes: Sequence[int]) -> str:
+    """Seconds per million lines, at each size."""
+    rows = []
+    for _, label, own in _by_contender(runs):
+        walls = [[run for run in own if run.events == size] for size in sizes]
+        per_million = [
+            median(run.wall / run.lines * _MEGA for run in of_size) if of_size else None
+            for of_size in walls
+        ]
+        rows.append((label, *(f"{n:.2f}" if n else "" for n in per_million)))
+    header = ("", *(f"{size / _MEGA:g} M" for size in sizes))
+    return f"## Seconds per million lines\n\n{table(header, rows)}"
+
+
+def _by_contender(runs: Sequence[Run]) -> Iterable[tuple[str, str, list[Run]]]:
+    for contender in CONTENDERS:
+        own = [run for run in runs if run.contender == contender.name]
+        if own:
+            yield contender.name, contender.label, own
+
+
+def _ratio(values: Sequence[float]) -> str:
+    return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown; the first column is text, the others are numbers."""
+    under = ["---"] + ["---:"] * (len(header) - 1)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, under, *rows))

@@ -1,0 +1,12 @@
+"""``python -m benchmarks.table_jobs``: the pipeline without its report."""
+
+import sys
+
+from jobs.__main__ import JOBS
+from jobs.runner import main
+
+# What a peer does as well; the report has no peer.
+TABLE_JOBS = tuple(job for job in JOBS if job.name != "report")
+
+if __name__ == "__main__":
+    sys.exit(main(*TABLE_JOBS, summary="The pipeline without its report."))
