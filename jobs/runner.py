@@ -122,6 +122,7 @@ def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
     except TooManyRejectedError:
         engine.store.publish()  # the rejected lines alone are staged, to be looked at
         raise
+    engine.release()
     check_staged(engine)
     tables = engine.store.publish()
     return JobRecord(job.name, time.perf_counter() - started, tables, report)

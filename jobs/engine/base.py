@@ -39,7 +39,14 @@ class Engine(ABC):
 
     @abstractmethod
     def hold(self, rows: "DataFrame") -> "DataFrame":
-        """The same rows, computed once however often they are used."""
+        """The same rows, computed once however often they are used.
+
+        They take memory until :meth:`release`.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Forget what is held; DataFrames made of it are of no use any more."""
 
     @abstractmethod
     def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:

@@ -42,6 +42,12 @@ _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 
 _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
 
+# What few lines have, sought with little effort: a key before a space, a number with a
+# fraction, something nested, what DuckDB's reader takes for a constant or an ending.
+_UNUSUAL_VALUE = r'":\s*(?:-?(?:\d+[.eE]|[iInN][aAnN])|[\[{])'
+_UNUSUAL_END = r",\s*\}\s*$"
+_UNUSUAL_TEXTS = ("\\u", " :", "\t:", "\r:")
+
 # DuckDB's reader takes these for JSON: NaN, Infinity in any case, and a trailing comma.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
 _BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
@@ -73,6 +79,7 @@ FROM read_csv(
 )
 """
 
+# A value keeps its JSON text, which tells a number from a string of digits.
 _OBJECTS = """
 SELECT raw, source_file, object IS NOT NULL AS is_object, {fields}
 FROM (
@@ -82,29 +89,31 @@ FROM (
     FROM (
         SELECT raw, source_file, CASE
             WHEN NOT is_text THEN NULL
-            WHEN NOT starts_with(raw, '{{') THEN {plain_line}(raw)
-            WHEN regexp_matches(raw, {mistyped}) THEN {plain_line}(raw)
-            WHEN regexp_matches(raw, {bare_constant}) THEN {plain_line}(raw)
-            WHEN regexp_matches(raw, {trailing_comma}) THEN {plain_line}(raw)
-            WHEN contains(raw, '[') AND regexp_matches(raw, {bare_constant_in_array})
-                THEN {plain_line}(raw)
-            WHEN contains(raw, '\\u') AND regexp_matches(raw, {escaped_key})
-                THEN {plain_line}(raw)
-            WHEN strlen(raw) > {suspicious_length}
-                AND strlen(raw) - strlen(translate(raw, '[{{', '')) > {deepest_nesting}
-                THEN {plain_line}(raw)
+            WHEN starts_with(raw, '{{') AND NOT ({is_unusual}) THEN raw
+            WHEN NOT starts_with(raw, '{{') OR {is_not_plain} THEN {plain_line}(raw)
             ELSE raw
         END AS plain
         FROM (
             SELECT source_file, is_text,
-                CASE WHEN starts_with(line, chr(65279)) THEN ltrim(line, chr(65279))
-                    ELSE line END AS raw
+                CASE WHEN starts_with(line, '{{') THEN line
+                    ELSE ltrim(line, chr(65279)) END AS raw
             FROM {lines}
+            WHERE CASE WHEN starts_with(line, '{{') THEN true
+                ELSE trim(ltrim(line, chr(65279)), ' \t') <> '' END
         )
-        WHERE starts_with(raw, '{{') OR trim(raw, ' \t') <> ''
     )
 )
 """
+
+# What the rules may take of a JSON value as text: a number, a string of digits, a text.
+_TOKENS = {
+    "user_id": """CASE WHEN starts_with(CAST(object.user_id AS VARCHAR), '"')
+        THEN object.user_id->>'$' END""",
+    "value": 'nullif(CAST(object."value" AS VARCHAR), \'""\')',
+    "initiator_id": """CASE
+        WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"-') THEN 'false'
+        ELSE trim(CAST(object.initiator_id AS VARCHAR), '"') END""",
+}
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,7 @@ class DuckDBEngine(Engine):
         bind_models()
         self._session = DuckDBSession(self._connection)
         self._names = 0
+        self._held: list[str] = []
         self._lines: _Lines | None = None
 
     def read_events(self, inputs: Inputs) -> "DataFrame":
@@ -148,27 +158,46 @@ class DuckDBEngine(Engine):
         unwritable = tuple(path for path in inputs.event_files if "\\" in str(path))
         self._lines = _Lines(self._new_name(), inputs, odd=unwritable)
         self._make_view(self._lines)
-        structure = ", ".join(f'"{field}": "VARCHAR"' for field in EVENT_FIELDS)
+        structure = ", ".join(
+            f'"{field}": "{"JSON" if field in _TOKENS else "VARCHAR"}"'
+            for field in EVENT_FIELDS
+        )
+        unusual = (_UNUSUAL_VALUE, _UNUSUAL_END)
+        not_plain = (MISTYPED, _BARE_CONSTANT, _TRAILING_COMMA)
         return self._view(
             _OBJECTS.format(
                 lines=self._lines.view,
                 plain_line=self._registered(plain_line),
-                fields=", ".join(f"object.{_name(field)}" for field in EVENT_FIELDS),
+                fields=", ".join(
+                    f"{_TOKENS.get(field, f'object.{_name(field)}')} AS {_name(field)}"
+                    for field in EVENT_FIELDS
+                ),
                 structure=_text(f"{{{structure}}}"),
-                mistyped=_text(MISTYPED),
-                escaped_key=_text(ESCAPED_KEY),
-                bare_constant=_text(_BARE_CONSTANT),
-                bare_constant_in_array=_text(_BARE_CONSTANT_IN_ARRAY),
-                trailing_comma=_text(_TRAILING_COMMA),
-                suspicious_length=SUSPICIOUS_LENGTH,
-                deepest_nesting=DEEPEST_NESTING,
+                is_unusual=" OR ".join(
+                    [f"contains(raw, {_text(text)})" for text in _UNUSUAL_TEXTS]
+                    + [_matches(pattern) for pattern in unusual]
+                ),
+                is_not_plain=" OR ".join(
+                    [_matches(pattern) for pattern in not_plain]
+                    + [
+                        f"contains(raw, '[') AND {_matches(_BARE_CONSTANT_IN_ARRAY)}",
+                        f"contains(raw, '\\u') AND {_matches(ESCAPED_KEY)}",
+                        f"strlen(raw) > {SUSPICIOUS_LENGTH} AND strlen(raw)"
+                        f" - strlen(translate(raw, '[{{', '')) > {DEEPEST_NESTING}",
+                    ]
+                ),
             )
         )
 
     def hold(self, rows: "DataFrame") -> "DataFrame":
         held = self._new_name()
         self._execute(f"CREATE TABLE {held} AS {_sql(rows)}")
+        self._held.append(held)
         return self._table(held)
+
+    def release(self) -> None:
+        while self._held:
+            self._connection.execute(f"DROP TABLE {self._held.pop()}")
 
     def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
         return self._execute(_sql(rows)).fetchall()
@@ -357,6 +386,10 @@ class DuckDBEngine(Engine):
 def _sql(rows: Any) -> str:
     # SQLFrame's own optimizer costs time on big plans, and DuckDB optimizes anyway.
     return str(rows.sql(dialect="duckdb", optimize=False, pretty=False))
+
+
+def _matches(pattern: str) -> str:
+    return f"regexp_matches(raw, {_text(pattern)})"
 
 
 def _cast(value: str, column: Column) -> str:

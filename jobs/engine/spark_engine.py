@@ -120,6 +120,10 @@ class SparkEngine(Engine):
         self._held.append(held)
         return held
 
+    def release(self) -> None:
+        while self._held:
+            self._held.pop().unpersist()
+
     def collect(self, rows: DataFrame) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows.collect()]
 
@@ -174,8 +178,7 @@ class SparkEngine(Engine):
         # A JVM that is gone has nothing to release.
         with suppress(Py4JError, ConnectionError), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            for held in self._held:
-                held.unpersist()
+            self.release()
             if not self._joined:
                 self._session.stop()
 

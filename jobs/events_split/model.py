@@ -34,7 +34,9 @@ _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?\z"
 _INT_RANGE = (-(2**31), 2**31 - 1)
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-_LOCAL_TIMESTAMP = rf"{_DAY}[T ]{_TIME}:[0-5][0-9](\.[0-9]+)?"
+_CLOCK = rf"{_DAY}[T ]{_TIME}:[0-5][0-9](\.[0-9]+)?"
+# Both engines read offsets of less than 18 hours.
+_ZONE = r"(Z|[+-](0[0-9]|1[0-7]):[0-5][0-9])"
 _MICROS_UNTIL_2100 = 4_102_444_800_000_000
 _TWO_TO_THE_63 = float(2**63)
 
@@ -76,14 +78,13 @@ def with_typed_fields(lines: DataFrame) -> DataFrame:
             "source_file",
             "is_object",
             F.col("timestamp").alias("written_time"),
-            written_in_utc("timestamp").alias("written_in_utc"),
             whole_number("initiator_id").alias("initiator_id"),
             whole_seconds("value").alias("value"),
             empty_as_null("value").alias("number"),
             empty_as_null("user_id").alias("user_id"),
             *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
         )
-        .withColumn("instant", instant("written_in_utc", "written_time"))
+        .withColumn("instant", instant("written_time"))
         .withColumn("instant", F.when(is_in_range("instant"), F.col("instant")))
     )
 
@@ -144,42 +145,35 @@ def empty_as_null(name: str) -> Column:
     return F.nullif(F.col(name), F.lit(""))
 
 
-def written_in_utc(name: str) -> Column:
-    """An ISO 8601 date and time as if its clock showed UTC, NULL if it is none."""
-    text = F.col(name)
-    return (
-        F.when(text.rlike(rf"^{_LOCAL_TIMESTAMP}Z\z"), text)
-        .when(text.rlike(rf"^{_LOCAL_TIMESTAMP}\z"), F.concat(text, F.lit("Z")))
-        .when(
-            text.rlike(rf"^{_LOCAL_TIMESTAMP}[+-]{_TIME}\z"),
-            F.concat(F.regexp_extract(text, rf"^{_LOCAL_TIMESTAMP}", 0), F.lit("Z")),
-        )
-    )
+def instant(name: str) -> Column:
+    """An ISO 8601 date and time as an instant, NULL if it is none.
 
-
-def instant(in_utc: str, written: str) -> Column:
-    """The instant, its fraction cut to microseconds, NULL for a day that is none.
-
-    Args:
-        in_utc: the column that :func:`written_in_utc` makes of ``written``.
-        written: the timestamp with its offset, as the line has it.
+    Without an offset it is one of UTC. Its fraction is cut to microseconds.
     """
-    clock = f"try_cast({in_utc} as timestamp)"
-    hours, minutes = (
-        f"cast(regexp_extract({written}, '[+-]([0-9]+):([0-9]+)$', {group}) as int)"
-        for group in (1, 2)
-    )
-    offset = f"({hours} * 60 + {minutes})"
+    text = F.col(name)
+    digits = f"regexp_extract({name}, '^.{{19}}[.0-9]*', 0)"
+    clock = f"try_cast(concat({digits}, 'Z') as timestamp)"
     return (
         F.when(
-            F.col(written).rlike(rf"[+]{_TIME}\z"),
-            F.expr(f"timestampadd(MINUTE, -{offset}, {clock})"),
+            text.rlike(rf"^{_CLOCK}{_ZONE}\z"), F.expr(f"try_cast({name} as timestamp)")
         )
+        .when(text.rlike(rf"^{_CLOCK}\z"), F.expr(clock))
         .when(
-            F.col(written).rlike(rf"-{_TIME}\z"),
-            F.expr(f"timestampadd(MINUTE, {offset}, {clock})"),
+            text.rlike(rf"^{_CLOCK}[+-]{_TIME}\z"),
+            F.expr(f"timestampadd(MINUTE, -({minutes_east(name)}), {clock})"),
         )
-        .otherwise(F.expr(clock))
+    )
+
+
+def minutes_east(name: str) -> str:
+    """SQL: the minutes of an offset ``±HH:MM`` at a text's end."""
+    sign, hours, minutes = (
+        f"regexp_extract({name}, '([+-])([0-9]+):([0-9]+)$', {group})"
+        for group in (1, 2, 3)
+    )
+    return " + ".join(
+        f"{times} * cast(concat({sign}, {digits}) as int)"
+        for times, digits in ((60, hours), (1, minutes))
     )
 
 

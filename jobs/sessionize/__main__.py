@@ -23,16 +23,16 @@ def run(engine: Engine, settings: SessionizeSettings) -> Report:
     from jobs.sessionize import model
 
     events = engine.read(PLAYBACK_EVENTS)
-    sessions = engine.hold(
-        model.sessionize(
-            events,
-            engine.read(USERS),
-            engine.read(VIDEOS),
-            settings.session_timeout_minutes,
-        )
+    sessions = model.sessionize(
+        events,
+        engine.read(USERS),
+        engine.read(VIDEOS),
+        settings.session_timeout_minutes,
     )
-    engine.stage(USER_SESSIONS, sessions)
-    engine.stage(FACT_USER_SESSION, model.with_retention(sessions, events))
+    # They have all that the sessions have, and so what both need is computed once.
+    facts = engine.hold(model.with_retention(sessions, events))
+    engine.stage(USER_SESSIONS, facts.select(*USER_SESSIONS.column_names))
+    engine.stage(FACT_USER_SESSION, facts)
     return Report()
 
 
