@@ -7,26 +7,20 @@ the project; inputs stay there.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.inputs import CACHE, EVEN, ROOT, SHAPES, count_lines, made_events
 from benchmarks.process import CommandError, Usage, measure
 from benchmarks.report import Run, as_markdown, machine
-
-ROOT = Path(__file__).resolve().parent.parent
-GENERATOR = ROOT / "scripts" / "make_events.py"
-CACHE = Path(tempfile.gettempdir()) / "product-events-bench"
-_CHUNK = 1 << 20
 
 
 class DifferentError(Exception):
@@ -88,19 +82,19 @@ class Benchmark:
 
 
 def run(
-    sizes: Sequence[int], contenders: Sequence[Contender], rounds: int
+    inputs: Sequence[tuple[int, str]], contenders: Sequence[Contender], rounds: int
 ) -> list[Run]:
-    """Every timed run, smaller inputs first.
+    """Every timed run on inputs of so many events and such a shape.
 
     Raises:
         CommandError: a contender failed.
         DifferentError: it gives other tables.
     """
     runs = []
-    for events in sorted(sizes):
-        source = made_events(events)
+    for events, shape in inputs:
+        source = made_events(events, shape)
         lines = count_lines(source)
-        say(f"{lines:,} lines")
+        say(f"{lines:,} lines, {shape}")
         benchmark = Benchmark(source, CACHE)
         benchmark.check(contenders)
         for number in range(1, rounds + 1):
@@ -113,43 +107,12 @@ def run(
                 runs.append(
                     Run(
                         contender.name,
-                        events,
-                        lines,
-                        number,
+                        *(events, shape, lines, number),
                         *(usage.wall, usage.cpu, usage.peak_memory),
                         *(written, files),
                     )
                 )
     return runs
-
-
-def made_events(events: int) -> Path:
-    """The directory of this many events, made unless this generator has made it."""
-    edition = hashlib.sha256(GENERATOR.read_bytes()).hexdigest()[:8]
-    made = CACHE / f"events-{events}-{edition}"
-    if not made.is_dir():
-        say(f"making {events:,} events")
-        unfinished = made.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        options = ["--events", str(events), "--output", str(unfinished)]
-        subprocess.run([sys.executable, GENERATOR, *options], check=True)
-        unfinished.rename(made)
-    return made
-
-
-def count_lines(source: Path) -> int:
-    """The lines of all event files, which are then in the system's cache."""
-    return sum(
-        chunk.count(b"\n")
-        for path in source.glob("events-*")
-        for chunk in _chunks(path)
-    )
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
 
 
 def say(sentence: str) -> None:
@@ -160,8 +123,9 @@ def write(folder: Path, runs: Sequence[Run]) -> Path:
     """Write the result as Markdown and JSON, named by day and sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     date = f"{datetime.now(UTC):%Y-%m-%d}"
-    sizes = sorted({run.events for run in runs})
-    page = folder / f"{date}-{'-'.join(f'{size / 1e6:g}M' for size in sizes)}.md"
+    sizes = dict.fromkeys(f"{run.events / 1e6:g}M" for run in runs)
+    shapes = dict.fromkeys(run.shape for run in runs if run.shape != EVEN)
+    page = folder / f"{'-'.join((date, *sizes, *shapes))}.md"
     facts = machine()
     result = {"date": date, "machine": facts, "runs": [asdict(run) for run in runs]}
     page.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
@@ -179,20 +143,24 @@ def main() -> int:
     )
     add = parser.add_argument
     add("--events", default="1000000,6000000,25000000", help="sizes, 100001 and more")
+    add("--shapes", default=EVEN, help=f"of each size: {', '.join(SHAPES)}")
     add("--rounds", type=int, default=5, help="timed runs of each")
     add("--only", default=",".join(by_name), help="which of these")
     add("--results", type=Path, default=ROOT / "benchmarks/results", help="directory")
     chosen = parser.parse_args()
-    sizes = [int(size) for size in chosen.events.split(",")]
+    sizes = sorted(int(size) for size in chosen.events.split(","))
+    shapes = chosen.shapes.split(",")
     names = chosen.only.split(",")
     # Up to 100,000 events the generator shows every encoding, which peers do not read.
-    if min(sizes) <= 100_000 or chosen.rounds < 1 or set(names) - set(by_name):
+    unknown = set(names) - set(by_name) or set(shapes) - set(SHAPES)
+    if min(sizes) <= 100_000 or chosen.rounds < 1 or unknown:
         parser.error("see --help for what these take")
+    inputs = [(size, shape) for size in sizes for shape in shapes]
     os.chdir(ROOT)
     try:
         # In the order of the table, whatever the order of --only.
         contenders = [c for c in CONTENDERS if c.name in names]
-        page = write(chosen.results, run(sizes, contenders, chosen.rounds))
+        page = write(chosen.results, run(inputs, contenders, chosen.rounds))
     except (CommandError, DifferentError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

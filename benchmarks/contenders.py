@@ -48,6 +48,11 @@ CONTENDERS = (
         "embedded, `scripts/task run` with the report",
         _ours("duckdb", "scripts/task", "run", "--"),
     ),
+    Contender(
+        "embedded-2gb",
+        "embedded, `MEMORY_LIMIT=2GB`",
+        _ours("duckdb", *_TABLE_JOBS, "--memory-limit=2GB"),
+    ),
     YARDSTICK,
     Contender("polars", "Polars script", _peer("polars_script")),
     Contender("floor", "floor: parse and write once", _peer("floor"), False),

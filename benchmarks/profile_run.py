@@ -165,7 +165,7 @@ def main() -> int:
     if chosen.source:
         print(as_markdown(profiled(chosen.source, chosen.started)))
         return 0
-    from benchmarks.__main__ import ROOT, made_events
+    from benchmarks.inputs import ROOT, made_events
 
     source = str(made_events(chosen.events))
     options = ["--source", source, "--started", str(time.monotonic())]

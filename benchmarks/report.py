@@ -20,6 +20,7 @@ class Run:
     Attributes:
         contender: its name.
         events: how many were asked of the generator.
+        shape: even, or which way it is not.
         lines: how many it gave.
         round: 1, 2, …
         wall, cpu: seconds; cpu is user and system time of all processes.
@@ -30,6 +31,7 @@ class Run:
 
     contender: str
     events: int
+    shape: str
     lines: int
     round: int
     wall: float
@@ -55,13 +57,16 @@ def machine() -> dict[str, str]:
 
 
 def as_markdown(date: str, facts: dict[str, str], runs: Sequence[Run]) -> str:
-    """The page of a benchmark: a table for each size, and how time grows."""
-    sizes = sorted({run.events for run in runs})
+    """The page of a benchmark: a table for each input, and how time grows."""
+    inputs = list(dict.fromkeys((run.events, run.shape) for run in runs))
     about = ", ".join(f"{name} {value}" for name, value in facts.items())
     parts = [f"# Benchmark of {date}", f"{about}.", _LEGEND]
-    parts += [_of_size([run for run in runs if run.events == size]) for size in sizes]
-    if len(sizes) > 1:
-        parts.append(_growth(runs, sizes))
+    parts += [
+        _of_input([run for run in runs if (run.events, run.shape) == one])
+        for one in inputs
+    ]
+    if len(inputs) > 1:
+        parts.append(_growth(runs, inputs))
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,7 +86,7 @@ def ratios(runs: Iterable[Run]) -> dict[str, list[float]]:
     return found
 
 
-def _of_size(runs: Sequence[Run]) -> str:
+def _of_input(runs: Sequence[Run]) -> str:
     rounds = max(run.round for run in runs)
     of_yardstick = ratios(runs)
     rows = []
@@ -99,21 +104,22 @@ def _of_size(runs: Sequence[Run]) -> str:
             )
         )
     header = ("", "ratio", "wall, s", "CPU, s", "memory, MB", "written, MB", "files")
-    title = f"## {runs[0].lines:,} lines, {rounds} rounds"
+    times = "once" if rounds == 1 else f"{rounds} rounds"
+    title = f"## {runs[0].lines:,} lines, {runs[0].shape}, {times}"
     return f"{title}\n\n{table(header, rows)}"
 
 
-def _growth(runs: Sequence[Run], sizes: Sequence[int]) -> str:
-    """Seconds per million lines, at each size."""
+def _growth(runs: Sequence[Run], inputs: Sequence[tuple[int, str]]) -> str:
+    """Seconds per million lines, of each input."""
     rows = []
     for _, label, own in _by_contender(runs):
-        walls = [[run for run in own if run.events == size] for size in sizes]
+        of_inputs = [[r for r in own if (r.events, r.shape) == one] for one in inputs]
         per_million = [
-            median(run.wall / run.lines * _MEGA for run in of_size) if of_size else None
-            for of_size in walls
+            median(run.wall / run.lines * _MEGA for run in of_input) if of_input else 0
+            for of_input in of_inputs
         ]
         rows.append((label, *(f"{n:.2f}" if n else "" for n in per_million)))
-    header = ("", *(f"{size / _MEGA:g} M" for size in sizes))
+    header = ("", *(f"{events / _MEGA:g} M, {shape}" for events, shape in inputs))
     return f"## Seconds per million lines\n\n{table(header, rows)}"
 
 
