@@ -1,16 +1,22 @@
 """Intervals and tests against published worked examples, and flags against chance."""
 
+import time
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
 
 from jobs.report.statistics import (
     FISHER,
     Z_TEST,
     difference,
+    fisher,
     is_abnormally_high,
     q_values,
     wilson,
+    z_test,
 )
 from jobs.unit_tests.simulation import DEFAULTS, simulate
 
@@ -19,6 +25,69 @@ OF_THE_TRIAL = [
     *(0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459),
     *(0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000),
 ]
+
+
+def near(p):
+    """To a billionth: SciPy's logarithms of factorials lose digits as counts grow."""
+    return pytest.approx(p, rel=1e-9, abs=1e-290)
+
+
+@st.composite
+def counted(draw):
+    """A count of hits and the total that they are of."""
+    total = draw(st.integers(1, 40) | st.integers(1, 20_000))
+    return draw(st.integers(0, min(total, 40)) | st.integers(0, total)), total
+
+
+def in_table(group, others):
+    return [[count, total - count] for count, total in (group, others)]
+
+
+@given(counted())
+def test_an_interval_is_that_of_scipy(rate):
+    expected = stats.binomtest(*rate).proportion_ci(0.95, "wilson")
+    assert wilson(*rate) == pytest.approx((expected.low, expected.high), rel=1e-9)
+
+
+@given(counted(), counted())
+def test_fishers_exact_p_is_that_of_scipy(group, others):
+    expected = stats.fisher_exact(in_table(group, others)).pvalue
+    assert fisher(group, others) == near(expected)
+
+
+@given(counted(), counted())
+def test_the_p_of_z_is_that_of_scipy(group, others):
+    table = in_table(group, others)
+    assume(all(map(sum, zip(*table, strict=True))))
+    expected = stats.chi2_contingency(table, correction=True).pvalue
+    assert z_test(group, others) == near(expected)
+
+
+@given(st.lists(st.floats(0, 1) | st.sampled_from(OF_THE_TRIAL)))
+def test_q_values_are_those_of_scipy(p_values):
+    expected = stats.false_discovery_control(p_values)
+    assert q_values(p_values) == near(list(expected))
+
+
+@given(counted(), counted())
+def test_a_p_is_the_same_whichever_way_one_looks(group, others):
+    def misses(counted):
+        return counted[1] - counted[0], counted[1]
+
+    p, test = difference(group, others) or (-1, None)
+    assert 0 <= p <= 1
+    for other_way in ((others, group), (misses(group), misses(others))):
+        assert difference(*other_way) == (near(p), test)
+
+
+def test_fishers_exact_p_of_a_hundred_million_rows_is_exact_and_quick():
+    # As sums of exact binomial coefficients give it; SciPy has eight digits of it.
+    p = fisher((5, 22_000), (17, 100_000_000))
+    assert p == pytest.approx(1.3508345937510158e-14, rel=1e-13)
+    # The largest table that Fisher's test is asked of such a total.
+    started = time.perf_counter()
+    assert difference((22_000, 22_000), (0, 100_000_000)) == (0, FISHER)
+    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
