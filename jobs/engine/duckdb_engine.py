@@ -375,6 +375,10 @@ class DuckDBEngine(Engine):
         return self._table(view)
 
     def _table(self, name: str) -> "DataFrame":
+        # Left to itself, SQLFrame asks for the columns in four queries of its own.
+        described = self._connection.execute(f"DESCRIBE {name}").fetchall()
+        columns = {column: _spark_type(type_) for column, type_, *_ in described}
+        self._session.catalog.add_table(name, columns)
         # SQLFrame's DataFrame is no PySpark one to a type checker.
         return cast("DataFrame", self._session.table(name))
 
@@ -398,6 +402,11 @@ def _cast(value: str, column: Column) -> str:
 
 def _type(spark_type: str) -> str:
     return _TYPES.get(spark_type, spark_type)
+
+
+@cache
+def _spark_type(type_: str) -> str:
+    return str(sqlglot.exp.DataType.build(type_, dialect="duckdb").sql("spark"))
 
 
 def _name(name: str) -> str:
