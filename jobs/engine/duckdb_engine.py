@@ -1,5 +1,6 @@
 """The embedded engine: the PySpark models, run by SQLFrame on DuckDB, without a JVM."""
 
+import gc
 import glob
 import os
 import shutil
@@ -128,6 +129,9 @@ class _Lines:
 @cache
 def bind_models() -> None:
     """Make ``from pyspark.sql import functions`` mean SQLFrame's, in this process."""
+    # A plan is a tree of small objects, copied at every step. At Python's threshold of
+    # 700 such objects, looking for rubbish among them takes an eighth of a small run.
+    gc.set_threshold(10_000)
     sqlframe.activate("duckdb")
 
 
