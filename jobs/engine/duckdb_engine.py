@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import sqlframe
+import sqlframe.base.util
 import sqlglot
 from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
@@ -133,6 +134,9 @@ def bind_models() -> None:
     # 700 such objects, looking for rubbish among them takes an eighth of a small run.
     gc.set_threshold(10_000)
     sqlframe.activate("duckdb")
+    # At every function of a model, SQLFrame goes through all 33 dialects of SQLGlot for
+    # the name of the one that it writes, and the first time it imports them all.
+    sqlframe.base.util.dialect_to_string = _dialect_name
 
 
 class DuckDBEngine(Engine):
@@ -389,6 +393,10 @@ class DuckDBEngine(Engine):
     def _new_name(self) -> str:
         self._names += 1
         return f"product_events_{self._names}"
+
+
+def _dialect_name(dialect: sqlglot.Dialect) -> str:
+    return type(dialect).__name__.lower()
 
 
 def _sql(rows: Any) -> str:
