@@ -19,7 +19,7 @@ from io import StringIO
 from typing import Any
 
 _ENGINE = (
-    *("read_events", "read", "read_attributes", "hold", "collect", "stage", "query"),
+    *("judged", "read", "read_attributes", "hold", "collect", "stage", "query"),
     *("stage_warehouse", "close"),
 )
 _STORE = ("__init__", "publish", "record", "close")

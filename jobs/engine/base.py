@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 TextFunction = Callable[[str | None], str | None]
+Rule = Callable[["DataFrame"], "DataFrame"]
 
 
 class Engine(ABC):
@@ -30,11 +31,16 @@ class Engine(ABC):
         self.store = store
 
     @abstractmethod
-    def read_events(self, inputs: Inputs) -> "DataFrame":
-        """One row per line that is not blank.
+    def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
+        """What a rule makes of every line that is not blank, held.
 
-        Columns: raw (the line), source_file (relative to the input's root), is_object
-        (whether the line is one JSON object) and every one of EVENT_FIELDS as text.
+        Args:
+            inputs: where the lines are.
+            judge: takes a row per line with raw (the line), source_file (relative to
+                the input's root), is_object (whether the line is one JSON object) and
+                every one of EVENT_FIELDS as text. It gives a row for each, with raw and
+                source_file of a line that it refuses, else NULL. An engine may refuse a
+                line in haste: it is then read in the exact way, and judged once more.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ import sqlglot
 from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
 
-from jobs.engine.base import Engine, TextFunction
+from jobs.engine.base import Engine, Rule, TextFunction
 from jobs.engine.inputs import Inputs, check_gzip_files
 from jobs.engine.json_lines import (
     DEEPEST_NESTING,
@@ -160,7 +160,10 @@ class DuckDBEngine(Engine):
         self._held: list[str] = []
         self._lines: _Lines | None = None
 
-    def read_events(self, inputs: Inputs) -> "DataFrame":
+    def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
+        return self.hold(judge(self._objects(inputs)))
+
+    def _objects(self, inputs: Inputs) -> "DataFrame":
         check_gzip_files(inputs.event_files)
         # A pattern of DuckDB's has no way to write a backslash.
         unwritable = tuple(path for path in inputs.event_files if "\\" in str(path))

@@ -19,7 +19,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from jobs.engine.base import Engine, TextFunction
+from jobs.engine.base import Engine, Rule, TextFunction
 from jobs.engine.inputs import Inputs, line_too_long
 from jobs.engine.json_lines import (
     DEEPEST_NESTING,
@@ -44,10 +44,6 @@ TOO_LONG = "a line is too long"
 _UNREADABLE = re.compile(r"reading file file:(//)?(?P<path>/.+?)\. ")
 _BYTES_PER_SHUFFLE_PARTITION = 64 * 1024 * 1024
 
-_PUSH_INTO_BRANCHES = (
-    "org.apache.spark.sql.catalyst.optimizer.PushProjectionThroughUnion"
-)
-
 # Jackson, which reads JSON for Spark, is strict with these.
 _STRICT = {
     "allowSingleQuotes": "false",
@@ -58,6 +54,12 @@ _STRICT = {
 
 # Bytes. Beyond, Jackson has limits that are no rules of ours.
 _LONG = 10_000
+
+# Every line that MISTYPED finds something in has one of these, or a negative id.
+_NO_TEXT_OR_INTEGER = r'"\s*:\s*(?:-?\d+[.eE]|[\[{])'
+_NO_TEXT_FOR_USER_ID = r'"user_id"\s*:\s*[^"n\s]'
+_TEXT_FOR_VALUE = r'"value"\s*:\s*"[^"]'
+
 _HALF_SURROGATE = r"\\u[dD][89a-fA-F]"
 
 
@@ -103,17 +105,37 @@ class SparkEngine(Engine):
         )
         self._held: list[DataFrame] = []
 
-    def read_events(self, inputs: Inputs) -> DataFrame:
+    def judged(self, inputs: Inputs, judge: Rule) -> DataFrame:
         self._fit_shuffles(inputs.size)
-        lines = self._lines(inputs)
-        is_strange = _is_strange(F.col("raw"))
-        exactly = _by_value(plain_line)
-        # Two branches, since Spark would send every line through a Python function that
-        # stands in one, and ordinary lines shall not pay for it.
-        text = F.when(F.col("is_text"), F.col("raw"))
-        plain = lines.where(~is_strange).withColumn("plain", text)
-        strange = lines.where(is_strange).withColumn("plain", exactly(text))
-        return _with_objects(plain.unionByName(strange))
+        links = self._links(inputs)
+        at_once = self.hold(
+            self._lines(inputs, links)
+            .withColumn("plain", F.when(_is_readable("raw"), F.col("raw")))
+            .transform(_with_pairs)
+            .withColumn("pairs", F.when(~_is_strange("raw", "pairs"), F.col("pairs")))
+            .transform(_with_fields)
+            .transform(judge)
+        )
+        # Spark sends all rows through a Python function that stands in their way. So it
+        # reads what was refused, of what is held: ordinary lines shall not pay for it,
+        # nor is the input read twice.
+        held = at_once.withColumn(
+            "source_file", _relative("source_file", inputs, links)
+        )
+        is_refused = F.col("raw").isNotNull()
+        text = F.when(F.is_valid_utf8("raw"), F.col("raw"))
+        exactly = self.hold(
+            held.where(is_refused)
+            .select(
+                F.make_valid_utf8("raw").alias("raw"),
+                "source_file",
+                _by_value(plain_line)(text).alias("plain"),
+            )
+            .transform(_with_pairs)
+            .transform(_with_fields)
+            .transform(judge)
+        )
+        return held.where(~is_refused).unionByName(exactly)
 
     def hold(self, rows: DataFrame) -> DataFrame:
         held = rows.persist(StorageLevel.MEMORY_AND_DISK)
@@ -219,37 +241,22 @@ class SparkEngine(Engine):
         empty = self._session.createDataFrame([], schema)
         empty.write.mode("overwrite").parquet(str(folder))
 
-    def _lines(self, inputs: Inputs) -> DataFrame:
+    def _lines(self, inputs: Inputs, links: Mapping[Path, Path]) -> DataFrame:
+        """Lines that are not blank, as their bytes are, and each one's file's URI."""
         if not inputs.event_files:
-            return self._session.createDataFrame(
-                [], "raw STRING, source_file STRING, is_text BOOLEAN"
-            )
-        links = self._links(inputs)
+            return self._session.createDataFrame([], "raw STRING, source_file STRING")
         readable = [links.get(path, path) for path in inputs.event_files]
         read = self._session.read.text([_pattern(path) for path in readable])
-        # A URI: percent-encoded, with one slash or three after its scheme.
-        uri = F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))
-        path = F.regexp_replace(F.url_decode(uri), "^file:(//)?", "")
-        source_file = F.substring(path, len(f"{inputs.root}/") + 1, _TO_THE_END)
-        for original, link in links.items():
-            name = F.lit(str(original.relative_to(inputs.root)))
-            source_file = F.when(path == str(link), name).otherwise(source_file)
-        is_text = F.is_valid_utf8("value")
-        line = (
-            F.when(
-                F.octet_length("value") > LONGEST_LINE, F.raise_error(F.lit(TOO_LONG))
-            )
-            .when(is_text, F.col("value"))
-            .otherwise(F.make_valid_utf8("value"))
-        )
+        line = F.when(
+            F.octet_length("value") > LONGEST_LINE, F.raise_error(F.lit(TOO_LONG))
+        ).otherwise(F.col("value"))
         without_mark = F.when(
             line.startswith(_BYTE_ORDER_MARK), F.ltrim(line, F.lit(_BYTE_ORDER_MARK))
         ).otherwise(line)
+        is_blank = F.trim(F.make_valid_utf8("raw"), F.lit(" \t")) == ""
         return read.select(
-            without_mark.alias("raw"),
-            source_file.alias("source_file"),
-            is_text.alias("is_text"),
-        ).where(F.trim(F.col("raw"), F.lit(" \t")) != "")
+            without_mark.alias("raw"), F.col("_metadata.file_path").alias("source_file")
+        ).where(F.col("raw").startswith("{") | ~is_blank)
 
     def _links(self, inputs: Inputs) -> dict[Path, Path]:
         """Another way to each file that Hadoop cannot name: one with a colon."""
@@ -289,8 +296,8 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
     configuration = {
         "spark.pyspark.python": sys.executable,
         "spark.sql.adaptive.enabled": "true",
-        # Or each of the two branches of lines would have its own copy of all rules.
-        "spark.sql.optimizer.excludedRules": _PUSH_INTO_BRANCHES,
+        # Java compiles no longer method: Spark then has smaller ones of it.
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         # A path is one of this machine, whatever a cluster's default is.
         "spark.hadoop.fs.defaultFS": "file:///",
         "spark.sql.shuffle.partitions": "1",  # grows with what is read
@@ -344,49 +351,65 @@ def _causes(thrown: Any) -> Iterator[Any]:
         thrown = thrown.getCause()
 
 
-def _is_strange(line: Column) -> Column:
-    """Whether Spark may read this line otherwise than ``plain_line`` does."""
-    brackets = F.octet_length(line) - F.octet_length(F.translate(line, "[{", ""))
-    may_nest_too_deep = (F.octet_length(line) > SUSPICIOUS_LENGTH) & (
-        brackets > DEEPEST_NESTING
-    )
-    is_long = F.octet_length(line) > _LONG
-    keys = F.json_object_keys(F.when(~is_long, line))
-    # Of a repeated key Jackson takes the last.
-    has_repeated_key = F.size(keys) != F.size(F.array_distinct(keys))
-    return (
-        line.rlike(MISTYPED)
-        | (line.contains("\\u") & line.rlike(f"{ESCAPED_KEY}|{_HALF_SURROGATE}"))
-        | keys.isNull()  # it stumbled: over what is no JSON, or over a limit
-        | has_repeated_key
-        | may_nest_too_deep
-        | is_long
-    )
+def _relative(uri: str, inputs: Inputs, links: Mapping[Path, Path]) -> Column:
+    """The path of an event file, relative to the input's root."""
+    # Percent-encoded, with one slash or three after its scheme.
+    encoded = F.replace(F.col(uri), F.lit("+"), F.lit("%2B"))
+    path = F.regexp_replace(F.url_decode(encoded), "^file:(//)?", "")
+    relative = F.substring(path, len(f"{inputs.root}/") + 1, _TO_THE_END)
+    for original, link in links.items():
+        name = F.lit(str(original.relative_to(inputs.root)))
+        relative = F.when(path == str(link), name).otherwise(relative)
+    return relative
 
 
-def _with_objects(lines: DataFrame) -> DataFrame:
-    """Parse the column ``plain``, refusing a line with anything after its object.
+def _is_readable(line: str) -> Column:
+    """Whether a line is text, and takes Jackson over no limit."""
+    length = F.octet_length(line)
+    brackets = length - F.octet_length(F.translate(line, "[{", ""))
+    may_nest_too_deep = (length > SUSPICIOUS_LENGTH) & (brackets > DEEPEST_NESTING)
+    return (length <= _LONG) & ~may_nest_too_deep & F.is_valid_utf8(line)
+
+
+def _with_pairs(lines: DataFrame) -> DataFrame:
+    """Parse the column ``plain`` to names and values as text, NULL if it is no object.
+
+    A map's value is that of the first of repeated names.
 
     Spark ignores what follows the object. So the line stands in an array before an
     object that no line can guess: whatever breaks out of the array breaks the array.
     """
     end = secrets.token_hex(16)
-    fields = ", ".join(f"`{field}` STRING" for field in (*EVENT_FIELDS, end))
     array = F.concat(F.lit("["), F.col("plain"), F.lit(f', {{"{end}": "{end}"}}]'))
-    pair = F.col("pair")
-    return (
-        lines.withColumn(
-            "pair", F.from_json(array, f"ARRAY<STRUCT<{fields}>>", _STRICT)
-        )
-        .withColumn(
-            "object", F.when((F.size(pair) == 2) & (pair[1][end] == end), pair[0])
-        )
-        .select(
-            "raw",
-            "source_file",
-            F.col("object").isNotNull().alias("is_object"),
-            *(F.col("object")[field].alias(field) for field in EVENT_FIELDS),
-        )
+    both = F.col("both")
+    is_alone = (F.size(both) == 2) & (both[1][end] == end)
+    return lines.withColumn(
+        "both", F.from_json(array, "ARRAY<MAP<STRING, STRING>>", _STRICT)
+    ).withColumn("pairs", F.when(is_alone, both[0]))
+
+
+def _is_strange(line: str, pairs: str) -> Column:
+    """Whether these may be other pairs than those that ``plain_line`` reads."""
+    # Each begins with a text, for which Java looks before it tries the expression.
+    may_be_mistyped = (
+        F.col(line).rlike(_NO_TEXT_OR_INTEGER)
+        | F.col(line).rlike(_NO_TEXT_FOR_USER_ID)
+        | F.col(line).rlike(_TEXT_FOR_VALUE)
+        | F.coalesce(F.col(pairs)["initiator_id"].startswith("-"), F.lit(False))
+    )
+    may_hide = F.col(line).rlike(f"{ESCAPED_KEY}|{_HALF_SURROGATE}")
+    return (may_be_mistyped & F.col(line).rlike(MISTYPED)) | (
+        F.col(line).contains("\\u") & may_hide
+    )
+
+
+def _with_fields(lines: DataFrame) -> DataFrame:
+    """The rows that a rule judges, of lines with their pairs."""
+    return lines.select(
+        "raw",
+        "source_file",
+        F.col("pairs").isNotNull().alias("is_object"),
+        *(F.col("pairs")[field].alias(field) for field in EVENT_FIELDS),
     )
 
 

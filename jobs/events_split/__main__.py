@@ -2,6 +2,7 @@
 
 import sys
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from jobs.engine import Engine, find_inputs
 from jobs.errors import TooManyRejectedError
@@ -19,6 +20,9 @@ from jobs.tables import (
     VIDEOS,
 )
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 
 def run(engine: Engine, settings: EventsSplitSettings) -> Report:
     """Stage the six staging tables and account for every line.
@@ -31,11 +35,15 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
 
     inputs = find_inputs(engine.settings.input_data_path)
     key = settings.pseudonym_key
-    judged = model.judge(engine.read_events(inputs))
-    if key:
+
+    def judge(lines: "DataFrame") -> "DataFrame":
+        judged = model.judge(lines)
+        if not key:
+            return judged
         hides = dict.fromkeys(IDS, pseudonym(key))
-        judged = engine.rewrite(judged, hides | {"initiator_id": number_pseudonym(key)})
-    judged = engine.hold(judged)
+        return engine.rewrite(judged, hides | {"initiator_id": number_pseudonym(key)})
+
+    judged = engine.judged(inputs, judge)
     tally = {
         (outcome, detail): lines
         for outcome, detail, lines in engine.collect(model.tally(judged))

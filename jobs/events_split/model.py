@@ -1,6 +1,6 @@
 """The rules for a line: which table it belongs to, or why it is rejected.
 
-Rows of ``lines`` are those of ``Engine.read_events``: raw, source_file, is_object, and
+Rows of ``lines`` are those of ``Engine.judged``: raw, source_file, is_object, and
 every one of EVENT_FIELDS as text.
 """
 

@@ -145,13 +145,18 @@ STORED = {
 
 
 def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
+    from pyspark.sql import functions as F
+
     from jobs.events_split import model
 
-    rows = (
-        engine.read_events(find_inputs(str(folder)))
-        .transform(model.with_typed_fields)
+    rows = engine.judged(
+        find_inputs(str(folder)),
+        lambda lines: lines.transform(model.with_typed_fields)
         .withColumn("reason", model.rejection())
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})
+        .withColumns(
+            {"line": F.col("raw"), "raw": F.when(model.is_rejected(), F.col("raw"))}
+        ),
     )
     names = rows.columns
     found: set[tuple[object, ...]] = set()
@@ -160,9 +165,9 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
         if row["outcome"] in STORED:
             stored = ((k, row[k]) for k in STORED[row["outcome"]])
             known = sorted((k, v) for k, v in stored if v is not None)
-            found.add((row["raw"], row["outcome"], row["instant"], *known))
+            found.add((row["line"], row["outcome"], row["instant"], *known))
         else:
-            found.add((row["raw"], row["outcome"], row["detail"]))
+            found.add((row["line"], row["outcome"], row["detail"]))
     return found
 
 

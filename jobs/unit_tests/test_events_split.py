@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import functions as F
 
 from jobs.engine import Engine, find_inputs
 from jobs.errors import InputError
@@ -36,11 +37,12 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
             text = json.dumps(line) if isinstance(line, dict) else line
             content = text.encode() if isinstance(text, str) else text
             (folder / f"{i:04}.jsonl").write_bytes(content)
-        read = engine.read_events(find_inputs(str(folder)))
-        rows = engine.hold(
-            read.transform(model.with_typed_fields)
+        rows = engine.judged(
+            find_inputs(str(folder)),
+            lambda read: read.transform(model.with_typed_fields)
             .withColumn("reason", model.rejection())
             .withColumns({"outcome": model.outcome(), "detail": model.detail()})
+            .withColumn("raw", F.when(model.is_rejected(), F.col("raw"))),
         )
         names = rows.columns
         verdicts = [
@@ -49,6 +51,14 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
         return sorted(verdicts, key=lambda verdict: verdict["source_file"])
 
     return judge
+
+
+def as_read(lines: Any) -> Any:
+    """A rule that refuses what is no object, and keeps every line as ``line``."""
+    is_refused = ~F.col("is_object")
+    return lines.withColumns(
+        {"line": F.col("raw"), "raw": F.when(is_refused, F.col("raw"))}
+    )
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:
@@ -310,8 +320,8 @@ def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
     content = b'\xef\xbb\xbf{"event": "a"}\r\n\r\n \t\n\n{"event": "b"}\n{"event": "c"}'
     (tmp_path / "in" / "a b [1].json").write_bytes(content)
     (tmp_path / "in" / "ü+%20.ndjson.gz").write_bytes(gzip.compress(b"\n{}\r\n[]\n"))
-    rows = engine.read_events(find_inputs(str(tmp_path / "in")))
-    assert rows_of(rows.select("source_file", "raw", "is_object")) == sorted(
+    rows = engine.judged(find_inputs(str(tmp_path / "in")), as_read)
+    assert rows_of(rows.select("source_file", "line", "is_object")) == sorted(
         [
             ("a b [1].json", '{"event": "a"}', True),
             ("a b [1].json", '{"event": "b"}', True),
@@ -349,8 +359,8 @@ def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of
         "plain.json": b'{"event": "d"}',
     }.items():
         (tmp_path / "in" / name).write_bytes(content)
-    rows = engine.read_events(find_inputs(str(tmp_path / "in")))
-    assert rows_of(rows.select("source_file", "raw", "event")) == sorted(
+    rows = engine.judged(find_inputs(str(tmp_path / "in")), as_read)
+    assert rows_of(rows.select("source_file", "line", "event")) == sorted(
         [
             ("a.json", '{"event": "a"}', "a"),
             ("a.json", "\ufffd", None),
@@ -391,7 +401,7 @@ def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
     lines = ['{"event": "page_view"}'] * 60_000
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
-    judged = model.judge(engine.read_events(find_inputs(str(tmp_path / "in"))))
+    judged = engine.judged(find_inputs(str(tmp_path / "in")), model.judge)
     assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
         ("u", "NZ")
     ]
@@ -418,7 +428,7 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
     folder.mkdir()
     (folder / name).write_text('{"event": "a"}')
     for path in (folder, folder / name):
-        rows = engine.read_events(find_inputs(str(path)))
+        rows = engine.judged(find_inputs(str(path)), as_read)
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
 
 
@@ -426,10 +436,15 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("a.json", "b.json"):
         (tmp_path / "in" / name).write_text('{"event": "a"}')
-    rows = engine.read_events(find_inputs(str(tmp_path / "in")))
-    (tmp_path / "in" / "b.json").unlink()
+
+    def as_read_too_late(lines):
+        (tmp_path / "in" / "b.json").unlink(missing_ok=True)
+        return as_read(lines)
+
     with pytest.raises(Exception) as failed:  # each engine has its own
-        engine.collect(rows)
+        engine.collect(
+            engine.judged(find_inputs(str(tmp_path / "in")), as_read_too_late)
+        )
     explained = engine.explain(failed.value)
     assert isinstance(explained, InputError)
     assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
@@ -451,7 +466,7 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
 
 def test_no_lines_give_no_rows(engine, tmp_path):
     (tmp_path / "in").mkdir()
-    judged = model.judge(engine.read_events(find_inputs(str(tmp_path / "in"))))
+    judged = engine.judged(find_inputs(str(tmp_path / "in")), model.judge)
     assert engine.collect(model.tally(judged)) == []
     assert engine.collect(model.only_playback_events(judged)) == []
 
