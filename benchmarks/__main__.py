@@ -1,9 +1,9 @@
 """``python -m benchmarks``: the pipeline and its peers, in turns, on the same events.
 
-First every contender runs once, untimed, and its tables are held against the embedded
-engine's; one that differs ends the benchmark. Then the rounds: each contender once in
-every round, so that noise hits all alike. Inputs and outputs lie in a cache outside of
-the project; inputs stay there.
+Each contender runs once in every round, so that noise hits all alike. In the first, its
+tables are held against the embedded engine's: one that differs ends the benchmark, and
+nothing is reported. Inputs and outputs lie in a cache outside of the project; inputs
+stay there.
 """
 
 import argparse
@@ -43,23 +43,23 @@ class Benchmark:
             if name != "PYTHONDONTWRITEBYTECODE"
         } | {"PYTHONPYCACHEPREFIX": str(scratch / "pycache")}
 
-    def check(self, contenders: Sequence[Contender]) -> None:
-        """Run each once; raise DifferentError if one gives other tables than ours."""
+    def make_reference(self) -> None:
+        """Run the embedded engine once, untimed; every contender is held against it."""
         self._run(OURS)
         shutil.rmtree(self._reference, ignore_errors=True)
         self._output.rename(self._reference)
-        for contender in contenders:
-            if contender is not OURS:
-                self._run(contender)
-            if contender is not OURS and contender.gives_tables:
-                self._compare(contender)
-            say(f"  {contender.name}: checked")
-        shutil.rmtree(self._reference)
 
-    def timed(self, contender: Contender) -> tuple[Usage, int, int]:
-        """What a run took, and the bytes and number of Parquet files that it wrote."""
+    def timed(self, contender: Contender, is_checked: bool) -> tuple[Usage, int, int]:
+        """What a run took, and the bytes and number of Parquet files that it wrote.
+
+        Raises:
+            CommandError: the contender failed.
+            DifferentError: it is checked, and its tables are not the reference's.
+        """
         usage = self._run(contender)
         sizes = [path.stat().st_size for path in self._output.rglob("*.parquet")]
+        if is_checked and contender.gives_tables:
+            self._compare(contender)
         shutil.rmtree(self._output)
         return usage, sum(sizes), len(sizes)
 
@@ -96,10 +96,10 @@ def run(
         lines = count_lines(source)
         say(f"{lines:,} lines, {shape}")
         benchmark = Benchmark(source, CACHE)
-        benchmark.check(contenders)
+        benchmark.make_reference()
         for number in range(1, rounds + 1):
             for contender in contenders:
-                usage, written, files = benchmark.timed(contender)
+                usage, written, files = benchmark.timed(contender, number == 1)
                 say(
                     f"  round {number}, {contender.name}: {usage.wall:.2f} s,"
                     f" {usage.peak_memory / 1e6:,.0f} MB"

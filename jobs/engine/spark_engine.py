@@ -303,6 +303,8 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "1",  # grows with what is read
         # Or what follows an error in a line would be read as if there were none.
         "spark.sql.json.enablePartialResults": "false",
+        # What is held is read a few times, and then gone.
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
