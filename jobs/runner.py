@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Report", "main"]
 
+_STOPPING = (signal.SIGTERM, signal.SIGINT)  # as of docker stop, and of Ctrl-C
+
 
 @dataclass(frozen=True)
 class Job:
@@ -42,8 +44,8 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
     """Run the jobs in turn under one lock; returns the exit code of the contract."""
     arguments = sys.argv[1:] if arguments is None else arguments
     is_debugged = False
-    # Stopped in an orderly way, as by docker stop, a run leaves nothing behind.
-    before = signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    before = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
         settings, *of_jobs = load(
             (RunSettings, *(job.settings for job in jobs)),
@@ -52,18 +54,35 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
             arguments=arguments,
         )
         is_debugged = settings.log_level == "DEBUG"
-        _run(settings, list(zip(jobs, of_jobs, strict=True)))
+        _run(settings, list(zip(jobs, of_jobs, strict=True)), stop)
     except (Exception, KeyboardInterrupt) as error:
         if is_debugged:
             traceback.print_exception(error)
         print(f"error: {_in_one_line(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RunError) else 1
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 
-def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
+class _Stop:
+    """Ends a run in an orderly way when it is asked to, so that it leaves nothing.
+
+    It handles signals. An engine that is cut short in a call may answer with an error
+    of its own, or swallow the exception: whether a stop was asked for is known here.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.is_asked = True
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+        raise KeyboardInterrupt
+
+
+def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) -> None:
     # Rich takes a while to import: not for --help, nor for a setting that is wrong.
     from jobs.console import Progress
 
@@ -73,7 +92,7 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]]) -> None:
     ledger = store.ledger
     ledger |= _opened(settings, store.run_id)
     try:
-        _run_jobs(settings, jobs, store, progress)
+        _run_jobs(settings, jobs, store, progress, stop)
         ledger["status"] = "done"
     except BaseException as error:
         ledger["error"] = _in_one_line(error)
@@ -93,16 +112,20 @@ def _run_jobs(
     jobs: Sequence[tuple[Job, Any]],
     store: Store,
     progress: "Progress",
+    stop: _Stop,
 ) -> None:
     from jobs.console import show
 
     with progress.step("engine", f"starting {settings.engine}"):
         engine = open_engine(settings, store)
+    signal.signal(signal.SIGINT, stop)  # PySpark has set one of its own
     try:
         for job, own_settings in jobs:
             store.ledger["settings"] |= shown(own_settings)
             with progress.step(job.name, "running"):
                 record = _run_job(job, own_settings, engine)
+            if stop.is_asked:
+                raise KeyboardInterrupt
             store.ledger["jobs"].append(record.as_json())
             show(record)
             for name in record.report.files:
@@ -110,7 +133,8 @@ def _run_jobs(
     except RunError:
         raise
     except Exception as error:
-        raise engine.explain(error) from error
+        said = KeyboardInterrupt() if stop.is_asked else engine.explain(error)
+        raise said from error
     finally:
         engine.close()
 
@@ -126,11 +150,6 @@ def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
     check_staged(engine)
     tables = engine.store.publish()
     return JobRecord(job.name, time.perf_counter() - started, tables, report)
-
-
-def _stop(number: int, frame: object) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-    raise KeyboardInterrupt
 
 
 def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
