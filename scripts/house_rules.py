@@ -47,7 +47,7 @@ def violations(path: str, source: str) -> list[str]:
     file = PurePosixPath(path)
     is_test = file.match("jobs/*_tests/*")
     tree = ast.parse(source, path)
-    found = set(one_partition(tree))
+    found = {*module_name(file), *one_partition(tree)}
     if file.match("jobs/*/model.py"):
         found.update(model_imports(tree, file))
         found.update(model_calls(tree))
@@ -57,6 +57,12 @@ def violations(path: str, source: str) -> list[str]:
     if not file.is_relative_to("jobs/engine") and not is_test:
         found.update(engines(tree, file))
     return [f"{path}:{line}: {rule}" for line, rule in sorted(found)]
+
+
+def module_name(file: PurePosixPath) -> Found:
+    """A program that is run by its path finds its neighbours before Python's own."""
+    if file.stem in sys.stdlib_module_names:
+        yield 1, f"Python's own {file.stem} is hidden from a program beside it"
 
 
 def model_imports(tree: ast.Module, file: PurePosixPath) -> Found:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jobs.ledger import LineAccount
-from jobs.report import statistics
+from jobs.report import significance
 from jobs.report.config import ReportSettings
 
 Row = tuple[Any, ...]
@@ -78,7 +78,7 @@ def answers(
 
 def rate(count: int, total: int) -> Answer:
     """A rate with its 95 % interval; all three are None of nothing."""
-    low, high = statistics.wilson(count, total) if total else (None, None)
+    low, high = significance.wilson(count, total) if total else (None, None)
     return {
         "count": count,
         "total": total,
@@ -228,8 +228,8 @@ def _compared(
 ) -> list[Answer]:
     """Each group's rate against that of all others, and whether it is flagged."""
     others = [(everything[0] - some, everything[1] - all_) for some, all_ in groups]
-    tests = list(map(statistics.difference, groups, others))
-    q_values = iter(statistics.q_values([test[0] for test in tests if test]))
+    tests = list(map(significance.difference, groups, others))
+    q_values = iter(significance.q_values([test[0] for test in tests if test]))
     found = []
     for group, other, test in zip(groups, others, tests, strict=True):
         p, name = test or (None, None)
@@ -241,7 +241,7 @@ def _compared(
                 "test": name,
                 "p": _shortened(p),
                 "q": _shortened(q),
-                "is_flagged": statistics.is_abnormally_high(q, group, other, limits),
+                "is_flagged": significance.is_abnormally_high(q, group, other, limits),
             }
         )
     return found

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jobs.report.statistics import (
+from jobs.report.significance import (
     FISHER,
     Z_TEST,
     difference,
