@@ -143,7 +143,7 @@ def main() -> int:
     )
     add = parser.add_argument
     add("--events", default="1000000,6000000,25000000", help="sizes, 100001 and more")
-    add("--shapes", default=EVEN, help=f"of each size: {', '.join(SHAPES)}")
+    add("--shapes", default=EVEN, help=f"of each size: {', '.join((EVEN, *SHAPES))}")
     add("--rounds", type=int, default=5, help="timed runs of each")
     add("--only", default=",".join(by_name), help="which of these")
     add("--results", type=Path, default=ROOT / "benchmarks/results", help="directory")
@@ -152,7 +152,7 @@ def main() -> int:
     shapes = chosen.shapes.split(",")
     names = chosen.only.split(",")
     # Up to 100,000 events the generator shows every encoding, which peers do not read.
-    unknown = set(names) - set(by_name) or set(shapes) - set(SHAPES)
+    unknown = set(names) - set(by_name) or set(shapes) - {EVEN, *SHAPES}
     if min(sizes) <= 100_000 or chosen.rounds < 1 or unknown:
         parser.error("see --help for what these take")
     inputs = [(size, shape) for size in sizes for shape in shapes]

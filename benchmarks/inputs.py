@@ -16,7 +16,6 @@ GENERATOR = ROOT / "scripts" / "make_events.py"
 
 EVEN = "even"
 SHAPES = {
-    EVEN: "line",
     # Half of the lines are of one viewer and one user.
     "skewed": """if(hash(line) % 2 = 0, line, regexp_replace(regexp_replace(line,
         '"user_id":"[^"]*"', '"user_id":"u1"'), '"initiator_id":[0-9]+',
@@ -26,7 +25,7 @@ SHAPES = {
         regexp_extract(line, '"(?:user_id|initiator_id)":"?([^",]*)', 1)
         ) % 43))::INTEGER)::VARCHAR)""",
 }
-"""What each input makes of a line of the even one."""
+"""What each uneven input makes of a line of the even one."""
 
 _REWRITE = """
 COPY (

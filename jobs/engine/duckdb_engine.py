@@ -91,8 +91,8 @@ FROM (
     FROM (
         SELECT raw, source_file, CASE
             WHEN NOT is_text THEN NULL
-            WHEN starts_with(raw, '{{') AND NOT ({is_unusual}) THEN raw
-            WHEN NOT starts_with(raw, '{{') OR {is_not_plain} THEN {plain_line}(raw)
+            WHEN NOT starts_with(raw, '{{') OR ({is_unusual}) AND ({is_not_plain})
+                THEN {plain_line}(raw)
             ELSE raw
         END AS plain
         FROM (

@@ -152,15 +152,17 @@ def instant(name: str) -> Column:
     """
     text = F.col(name)
     digits = f"regexp_extract({name}, '^.{{19}}[.0-9]*', 0)"
-    clock = f"try_cast(concat({digits}, 'Z') as timestamp)"
+    in_utc, digits_in_utc = (
+        f"try_cast(concat({clock}, 'Z') as timestamp)" for clock in (name, digits)
+    )
     return (
         F.when(
             text.rlike(rf"^{_CLOCK}{_ZONE}\z"), F.expr(f"try_cast({name} as timestamp)")
         )
-        .when(text.rlike(rf"^{_CLOCK}\z"), F.expr(clock))
+        .when(text.rlike(rf"^{_CLOCK}\z"), F.expr(in_utc))
         .when(
             text.rlike(rf"^{_CLOCK}[+-]{_TIME}\z"),
-            F.expr(f"timestampadd(MINUTE, -({minutes_east(name)}), {clock})"),
+            F.expr(f"timestampadd(MINUTE, -({minutes_east(name)}), {digits_in_utc})"),
         )
     )
 

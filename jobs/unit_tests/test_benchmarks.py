@@ -1,8 +1,6 @@
 """The benchmark's peers do the same work: their tables are the pipeline's."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,15 +9,14 @@ from benchmarks.peers import duckdb_sql, polars_script
 from benchmarks.process import CommandError, measure
 from benchmarks.table_jobs import TABLE_JOBS
 from jobs.runner import main
-
-ROOT = Path(__file__).parents[2]
+from jobs.unit_tests.processes import run
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("events")
-    make = (sys.executable, ROOT / "scripts" / "make_events.py", "--events", "5000")
-    subprocess.run([*make, "--output", folder], check=True)
+    flags = ("--events", "5000", "--output", folder)
+    assert run("scripts/make_events.py", *flags).returncode == 0
     # Peers read the plain files alone, of which larger inputs consist.
     for path in folder.glob("events-*"):
         if path.suffix != ".jsonl":
