@@ -12,7 +12,6 @@ FROM java AS build
 COPY requirements/run.txt requirements/spark.txt requirements/
 COPY scripts/setup scripts/class-archive scripts/warm_spark.py scripts/
 RUN PIP_NO_CACHE_DIR=1 scripts/setup spark \
-    && scripts/class-archive \
     && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
 # All but the jobs, so that a change of theirs is built in a second.

@@ -31,8 +31,12 @@ export ENGINE="${ENGINE:-spark}"
 # What a JVM has to know before it starts. Of a key that is there twice, the last one counts.
 set -- "$root/$(echo "$module" | tr . /)/__main__.py" "$@"
 memory=${MEMORY_LIMIT:-4GB}
+case ${SPARK_PROPERTIES-} in # Java takes no two collectors
+  *-XX:+Use*GC*) collector= ;;
+  *) collector=-XX:+UseParallelGC ;;
+esac
 properties="spark.driver.memory=${memory%B}
-spark.driver.defaultJavaOptions=-XX:SharedArchiveFile=$root/.venv/spark.jsa -Xlog:disable \
+spark.driver.defaultJavaOptions=$collector -XX:SharedArchiveFile=$root/.venv/spark.jsa -Xlog:disable \
 -Dlog4j2.configurationFile=$root/jobs/engine/log4j2.properties
 ${SPARK_PROPERTIES_FILE:+$(cat "$SPARK_PROPERTIES_FILE")}
 ${SPARK_PROPERTIES-}"

@@ -9,6 +9,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -32,10 +34,12 @@ from jobs.engine.json_lines import (
 from jobs.engine.store import Store
 from jobs.errors import InputError, RunError, SettingError
 from jobs.settings import RunSettings, megabytes
-from jobs.tables import EVENT_FIELDS, Table
+from jobs.tables import EVENT_FIELDS, TEXT_FIELDS, Table
 
 _OLDEST_JAVA = 17
 _LOGGING = Path(__file__).with_name("log4j2.properties")
+_COLLECTOR = re.compile(r"-XX:\+Use\w+GC")
+_CLASS_ARCHIVE = Path(sys.prefix, "spark.jsa")
 _DEFAULT_MEMORY = "4GB"
 _LEAST_MEGABYTES = 512
 _TO_THE_END = 2**30
@@ -55,10 +59,12 @@ _STRICT = {
 # Bytes. Beyond, Jackson has limits that are no rules of ours.
 _LONG = 10_000
 
-# Every line that MISTYPED finds something in has one of these, or a negative id.
-_NO_TEXT_OR_INTEGER = r'"\s*:\s*(?:-?\d+[.eE]|[\[{])'
+# What a line has in which MISTYPED finds a user_id or value.
 _NO_TEXT_FOR_USER_ID = r'"user_id"\s*:\s*[^"n\s]'
 _TEXT_FOR_VALUE = r'"value"\s*:\s*"[^"]'
+
+# What Jackson makes of a number with a fraction; what is too large it puts in quotes.
+_FRACTION = r'^(-?\d+\.\d+(E-?\d+)?$|")'
 
 _HALF_SURROGATE = r"\\u[dD][89a-fA-F]"
 
@@ -110,10 +116,8 @@ class SparkEngine(Engine):
         links = self._links(inputs)
         at_once = self.hold(
             self._lines(inputs, links)
-            .withColumn("plain", F.when(_is_readable("raw"), F.col("raw")))
-            .transform(_with_pairs)
-            .withColumn("pairs", F.when(~_is_strange("raw", "pairs"), F.col("pairs")))
-            .transform(_with_fields)
+            .transform(_with_fields, F.when(_is_readable("raw"), F.col("raw")))
+            .withColumn("is_object", F.col("is_object") & ~_is_strange("raw"))
             .transform(judge)
         )
         # Spark sends all rows through a Python function that stands in their way. So it
@@ -131,8 +135,7 @@ class SparkEngine(Engine):
                 "source_file",
                 _by_value(plain_line)(text).alias("plain"),
             )
-            .transform(_with_pairs)
-            .transform(_with_fields)
+            .transform(_with_fields, F.col("plain"))
             .transform(judge)
         )
         return held.where(~is_refused).unionByName(exactly)
@@ -316,7 +319,9 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # Beside extraJavaOptions, which are the user's.
-        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING}",
+        "spark.driver.defaultJavaOptions": " ".join(
+            _java_options(dict(settings.spark_properties))
+        ),
         # Folders of a file system are listed sooner than tasks are started for them.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     }
@@ -328,6 +333,17 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
     memory = settings.memory_limit or _DEFAULT_MEMORY
     configuration["spark.driver.memory"] = memory.removesuffix("B")
     return configuration | dict(settings.spark_properties)
+
+
+def _java_options(properties: Mapping[str, str]) -> Iterator[str]:
+    # Nobody waits for an answer in between, so that the faster collector may pause. The
+    # user's is in its place, since Java takes no two.
+    if not _COLLECTOR.search(properties.get("spark.driver.extraJavaOptions", "")):
+        yield "-XX:+UseParallelGC"
+    yield f"-Dlog4j2.configurationFile={_LOGGING}"
+    if _CLASS_ARCHIVE.exists():
+        # One of another Java is left alone, which the JVM would tell of.
+        yield f"-XX:SharedArchiveFile={_CLASS_ARCHIVE} -Xlog:disable"
 
 
 def _do_nothing(*_: object) -> None: ...
@@ -373,31 +389,39 @@ def _is_readable(line: str) -> Column:
     return (length <= _LONG) & ~may_nest_too_deep & F.is_valid_utf8(line)
 
 
-def _with_pairs(lines: DataFrame) -> DataFrame:
-    """Parse the column ``plain`` to names and values as text, NULL if it is no object.
+def _with_fields(lines: DataFrame, text: Column) -> DataFrame:
+    """The rows that a rule judges, of lines and what is to be read of each.
 
-    A map's value is that of the first of repeated names.
+    Spark ignores what follows an object. So it stands in an array before an object that
+    no line can guess: whatever breaks out of the array breaks the array.
 
-    Spark ignores what follows the object. So the line stands in an array before an
-    object that no line can guess: whatever breaks out of the array breaks the array.
+    What leads to the parser's text has a column of its own, since Spark compiles none
+    of a parser's arguments. Parsing and looking up is then one projection: it parses
+    once, and keeps no map of a line for the next. Of repeated names the first counts.
     """
-    end = secrets.token_hex(16)
-    array = F.concat(F.lit("["), F.col("plain"), F.lit(f', {{"{end}": "{end}"}}]'))
-    both = F.col("both")
-    is_alone = (F.size(both) == 2) & (both[1][end] == end)
-    return lines.withColumn(
-        "both", F.from_json(array, "ARRAY<MAP<STRING, STRING>>", _STRICT)
-    ).withColumn("pairs", F.when(is_alone, both[0]))
+    end = secrets.token_hex(8)
+    array = F.concat(F.lit("["), text, F.lit(f',{{"":"{end}"}}]'))
+    both = F.from_json("array", "ARRAY<MAP<STRING, STRING>>", _STRICT)
+    pairs = F.when((F.size(both) == 2) & (both[1][""] == end), both[0])
+    return lines.withColumn("array", array).select(
+        "raw",
+        "source_file",
+        pairs.isNotNull().alias("is_object"),
+        *(pairs[field].alias(field) for field in EVENT_FIELDS),
+    )
 
 
-def _is_strange(line: str, pairs: str) -> Column:
-    """Whether these may be other pairs than those that ``plain_line`` reads."""
-    # Each begins with a text, for which Java looks before it tries the expression.
-    may_be_mistyped = (
-        F.col(line).rlike(_NO_TEXT_OR_INTEGER)
-        | F.col(line).rlike(_NO_TEXT_FOR_USER_ID)
+def _is_strange(line: str) -> Column:
+    """Whether these may be other fields than those that ``plain_line`` reads."""
+    # The expressions begin with a text, for which Java looks before it tries them. What
+    # is no text for a timestamp is no time either.
+    texts = (name for name in TEXT_FIELDS if name != "timestamp")
+    may_be_mistyped = reduce(
+        or_,
+        map(_may_be_no_text, texts),
+        F.col(line).rlike(_NO_TEXT_FOR_USER_ID)
         | F.col(line).rlike(_TEXT_FOR_VALUE)
-        | F.coalesce(F.col(pairs)["initiator_id"].startswith("-"), F.lit(False))
+        | F.coalesce(F.col("initiator_id").startswith("-"), F.lit(False)),
     )
     may_hide = F.col(line).rlike(f"{ESCAPED_KEY}|{_HALF_SURROGATE}")
     return (may_be_mistyped & F.col(line).rlike(MISTYPED)) | (
@@ -405,14 +429,15 @@ def _is_strange(line: str, pairs: str) -> Column:
     )
 
 
-def _with_fields(lines: DataFrame) -> DataFrame:
-    """The rows that a rule judges, of lines with their pairs."""
-    return lines.select(
-        "raw",
-        "source_file",
-        F.col("pairs").isNotNull().alias("is_object"),
-        *(F.col("pairs")[field].alias(field) for field in EVENT_FIELDS),
+def _may_be_no_text(name: str) -> Column:
+    """Whether a field is what Jackson writes for a fraction, an array or an object."""
+    text = F.col(name)
+    may_be = (
+        ((text < ":") & text.rlike(_FRACTION))  # no letter is less
+        | text.startswith("[")
+        | text.startswith("{")
     )
+    return F.coalesce(may_be, F.lit(False))
 
 
 def _pattern(path: Path) -> str:
