@@ -120,12 +120,14 @@ def say(sentence: str) -> None:
 
 
 def write(folder: Path, runs: Sequence[Run]) -> Path:
-    """Write the result as Markdown and JSON, named by day and sizes."""
+    """Write the result as Markdown and JSON, named by what is in it."""
     folder.mkdir(parents=True, exist_ok=True)
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     sizes = dict.fromkeys(f"{run.events / 1e6:g}M" for run in runs)
     shapes = dict.fromkeys(run.shape for run in runs if run.shape != EVEN)
-    page = folder / f"{'-'.join((date, *sizes, *shapes))}.md"
+    ran = dict.fromkeys(run.contender for run in runs)
+    some = ran if len(ran) < len(CONTENDERS) else ()
+    page = folder / f"{'-'.join((date, *sizes, *shapes, *some))}.md"
     facts = machine()
     result = {"date": date, "machine": facts, "runs": [asdict(run) for run in runs]}
     page.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
