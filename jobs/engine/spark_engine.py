@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -319,7 +320,7 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # Beside extraJavaOptions, which are the user's.
-        "spark.driver.defaultJavaOptions": " ".join(
+        "spark.driver.defaultJavaOptions": shlex.join(
             _java_options(dict(settings.spark_properties))
         ),
         # Folders of a file system are listed sooner than tasks are started for them.
@@ -343,7 +344,8 @@ def _java_options(properties: Mapping[str, str]) -> Iterator[str]:
     yield f"-Dlog4j2.configurationFile={_LOGGING}"
     if _CLASS_ARCHIVE.exists():
         # One of another Java is left alone, which the JVM would tell of.
-        yield f"-XX:SharedArchiveFile={_CLASS_ARCHIVE} -Xlog:disable"
+        yield f"-XX:SharedArchiveFile={_CLASS_ARCHIVE}"
+        yield "-Xlog:disable"
 
 
 def _do_nothing(*_: object) -> None: ...

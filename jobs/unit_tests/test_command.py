@@ -1,12 +1,13 @@
 """The commands as a user runs them: what they print, and how they end."""
 
 import os
+import shutil
 
 import pytest
 
 from jobs.tables import TABLES
 from jobs.unit_tests import published
-from jobs.unit_tests.processes import run
+from jobs.unit_tests.processes import ROOT, run
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,13 @@ def test_a_file_without_permission_exits_3(command, tmp_path):
 def test_a_missing_table_exits_3(command):
     ended = command(module="jobs.sessionize")
     assert ended.returncode == 3
+    assert "there is no table playback_events yet" in error_of(ended)
+
+
+def test_the_project_may_be_in_a_folder_with_spaces_and_quotes(command, tmp_path):
+    folder = tmp_path / "my \"own' events"
+    shutil.copytree(ROOT / "jobs", folder / "jobs")
+    ended = command(module="jobs.sessionize", before=["env", "-C", str(folder)])
     assert "there is no table playback_events yet" in error_of(ended)
 
 
