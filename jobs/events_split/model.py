@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.tables import (
     APP_LOADED,
+    EVENT_TABLES,
     PLAYBACK_EVENTS,
     TEXT_FIELDS,
     USER_REGISTRATION,
@@ -21,8 +22,8 @@ IGNORED = "ignored"
 REJECTED = "rejected"
 
 KEPT_APP_EVENTS = {
-    "registered": USER_REGISTRATION,
-    "app_loaded": APP_LOADED,
+    USER_REGISTRATION: "registered",
+    APP_LOADED: "app_loaded",
 }
 
 _STORED_TEXTS = tuple(name for name in TEXT_FIELDS if name != "timestamp")
@@ -44,20 +45,18 @@ _TWO_TO_THE_63 = float(2**63)
 def judge(lines: DataFrame) -> DataFrame:
     """One row per line, with its verdict.
 
-    Columns: outcome (the name of the table it belongs to, ``ignored`` or ``rejected``),
-    detail (the ignored event's name or the rejection's reason, else NULL), raw and
-    source_file (of rejected lines only), derived_tstamp_day DATE, instant TIMESTAMP,
-    initiator_id and value BIGINT, user_id and the other text fields.
+    Columns: reason (why it is rejected, else NULL), raw and source_file (of rejected
+    lines only), instant TIMESTAMP, initiator_id and value BIGINT, user_id and the other
+    text fields. What follows from these is computed where it is used: every row of
+    this is held.
     """
     return (
         lines.transform(with_typed_fields)
         .withColumn("reason", rejection())
         .select(
-            outcome().alias("outcome"),
-            detail().alias("detail"),
+            "reason",
             F.when(is_rejected(), F.col("raw")).alias("raw"),
             F.when(is_rejected(), F.col("source_file")).alias("source_file"),
-            F.to_date("instant").alias("derived_tstamp_day"),
             "instant",
             "initiator_id",
             "value",
@@ -110,11 +109,9 @@ def rejection() -> Column:
 
 def outcome() -> Column:
     """The name of the table that a line belongs to, ``ignored`` or ``rejected``."""
-    found = F.when(is_rejected(), F.lit(REJECTED)).when(
-        is_playback_event(), F.lit(PLAYBACK_EVENTS.name)
-    )
-    for event, table in KEPT_APP_EVENTS.items():
-        found = found.when(F.col("event") == event, F.lit(table.name))
+    found = F.when(is_rejected(), F.lit(REJECTED))
+    for table in EVENT_TABLES:
+        found = found.when(is_event_of(table), F.lit(table.name))
     return found.otherwise(F.lit(IGNORED))
 
 
@@ -135,9 +132,16 @@ def is_playback_event() -> Column:
     return F.col("event_name").isNotNull()
 
 
+def is_event_of(table: Table) -> Column:
+    """A line of the table's events, if it breaks no rule."""
+    if table is PLAYBACK_EVENTS:
+        return is_playback_event()
+    return ~is_playback_event() & (F.col("event") == KEPT_APP_EVENTS[table])
+
+
 def is_ignored_app_event() -> Column:
     """An app event that no table keeps: nothing but its name is judged."""
-    return ~is_playback_event() & ~F.col("event").isin(*KEPT_APP_EVENTS)
+    return ~is_playback_event() & ~F.col("event").isin(*KEPT_APP_EVENTS.values())
 
 
 def empty_as_null(name: str) -> Column:
@@ -210,9 +214,9 @@ def only_registrations(judged: DataFrame) -> DataFrame:
             F.col("instant").alias("time"),
             "initiator_id",
             "channel",
-            "derived_tstamp_day",
         )
         .distinct()
+        .withColumn("derived_tstamp_day", F.to_date("time"))
     )
 
 
@@ -225,9 +229,9 @@ def only_app_loads(judged: DataFrame) -> DataFrame:
             F.col("instant").alias("time"),
             "initiator_id",
             "device_type",
-            "derived_tstamp_day",
         )
         .distinct()
+        .withColumn("derived_tstamp_day", F.to_date("time"))
     )
 
 
@@ -247,27 +251,29 @@ def only_playback_events(judged: DataFrame) -> DataFrame:
             "device_os",
             "app_version",
             "country",
-            "derived_tstamp_day",
         )
         .distinct()
+        .withColumn("derived_tstamp_day", F.to_date("timestamp"))
     )
 
 
 def only_rejected(judged: DataFrame) -> DataFrame:
     """Rejected lines: the rows of rejected_events, as they were written."""
-    return judged.where(F.col("outcome") == REJECTED).select(
-        "raw", "source_file", F.col("detail").alias("reason")
-    )
+    return judged.where(is_rejected()).select("raw", "source_file", "reason")
 
 
 def only(judged: DataFrame, table: Table) -> DataFrame:
     """The judged lines that belong to a table."""
-    return judged.where(F.col("outcome") == table.name)
+    return judged.where(~is_rejected() & is_event_of(table))
 
 
 def tally(judged: DataFrame) -> DataFrame:
     """How many lines had each outcome and detail."""
-    return judged.groupBy("outcome", "detail").agg(F.count(F.lit(1)).alias("lines"))
+    return (
+        judged.select(outcome().alias("outcome"), detail().alias("detail"))
+        .groupBy("outcome", "detail")
+        .agg(F.count(F.lit(1)).alias("lines"))
+    )
 
 
 def users(rows: DataFrame) -> DataFrame:

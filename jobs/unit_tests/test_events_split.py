@@ -452,11 +452,11 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
 
 def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, rows_of):
     schema = (
-        "outcome STRING, event STRING, instant TIMESTAMP, initiator_id BIGINT,"
-        " device_type STRING, derived_tstamp_day DATE"
+        "reason STRING, event_name STRING, event STRING, instant TIMESTAMP,"
+        " initiator_id BIGINT, device_type STRING"
     )
-    load = ["app_loaded", "app_loaded", "2021-01-01T00:00:00Z", 1, None, "2021-01-01"]
-    other = [*load[:4], "phone", "2021-01-01"]
+    load = [None, None, "app_loaded", "2021-01-01T00:00:00Z", 1, None]
+    other = [*load[:5], "phone"]
     rows = model.only_app_loads(table(schema, [load, load, other, other, load]))
     assert rows_of(rows.select("initiator_id", "device_type")) == [
         (1, "phone"),
