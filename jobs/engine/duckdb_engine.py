@@ -1,6 +1,5 @@
 """The embedded engine: the PySpark models, run by SQLFrame on DuckDB, without a JVM."""
 
-import gc
 import glob
 import os
 import shutil
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import sqlframe
-import sqlframe.base.util
 import sqlglot
 from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
@@ -28,6 +26,7 @@ from jobs.engine.json_lines import (
     plain_line,
 )
 from jobs.engine.odd_lines import DELIMITER, is_odd, write_lines
+from jobs.engine.quick_plans import hasten_plans
 from jobs.engine.store import Store
 from jobs.errors import InputError
 from jobs.settings import RunSettings, megabytes
@@ -130,13 +129,8 @@ class _Lines:
 @cache
 def bind_models() -> None:
     """Make ``from pyspark.sql import functions`` mean SQLFrame's, in this process."""
-    # A plan is a tree of small objects, copied at every step. At Python's threshold of
-    # 700 such objects, looking for rubbish among them takes an eighth of a small run.
-    gc.set_threshold(10_000)
     sqlframe.activate("duckdb")
-    # At every function of a model, SQLFrame goes through all 33 dialects of SQLGlot for
-    # the name of the one that it writes, and the first time it imports them all.
-    sqlframe.base.util.dialect_to_string = _dialect_name
+    hasten_plans()
 
 
 class DuckDBEngine(Engine):
@@ -396,10 +390,6 @@ class DuckDBEngine(Engine):
     def _new_name(self) -> str:
         self._names += 1
         return f"product_events_{self._names}"
-
-
-def _dialect_name(dialect: sqlglot.Dialect) -> str:
-    return type(dialect).__name__.lower()
 
 
 def _sql(rows: Any) -> str:
