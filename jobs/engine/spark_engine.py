@@ -331,6 +331,11 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         configuration |= dict.fromkeys(
             ("spark.driver.bindAddress", "spark.driver.host"), "127.0.0.1"
         )
+        # Hadoop's default puts a file of checksums beside each, which nobody reads, and
+        # starts a process to set the mode of every file and folder.
+        configuration["spark.hadoop.fs.file.impl"] = (
+            "org.apache.hadoop.fs.RawLocalFileSystem"
+        )
     memory = settings.memory_limit or _DEFAULT_MEMORY
     configuration["spark.driver.memory"] = memory.removesuffix("B")
     return configuration | dict(settings.spark_properties)

@@ -192,4 +192,8 @@ def test_a_day_that_became_empty_disappears(tmp_path):
             f"derived_tstamp_day={day}" for day in kept
         ]
     assert len(published.files(prefix, USER_REGISTRATION)) == 2
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {
+        ".parquet",
+        ".json",
+    }
     assert not any((prefix / "_tmp").iterdir())
