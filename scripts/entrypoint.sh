@@ -47,9 +47,13 @@ submit=$!
 
 # The run itself is told to stop, so that it leaves in order. Spark ends with it, and passes its exit code on.
 stop() {
-  run=$(cat /proc/"$submit"/task/*/children)
-  # shellcheck disable=SC2086  # a list of processes
-  kill -TERM ${run:-$submit}
+  run=
+  children=$(cat /proc/"$submit"/task/*/children 2>/dev/null) || : # a thread may end meanwhile
+  for child in $children; do
+    # Others are workers, or of a moment.
+    if grep -qs __main__.py "/proc/$child/cmdline"; then run=$child; fi
+  done
+  kill -TERM "${run:-$submit}" 2>/dev/null || :
 }
 trap stop TERM INT
 while :; do

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -56,6 +57,9 @@ _STRICT = {
     "maxStringLen": str(LONGEST_LINE),
     "maxNumLen": str(LONGEST_LINE),
 }
+
+# How long a task may take to see that it was cancelled.
+_LAST_TASKS_SECONDS = 10
 
 # Bytes. Beyond, Jackson has limits that are no rules of ours.
 _LONG = 10_000
@@ -206,7 +210,24 @@ class SparkEngine(Engine):
             warnings.simplefilter("ignore", RuntimeWarning)
             self.release()
             if not self._joined:
+                self._end_tasks()
                 self._session.stop()
+
+    def _end_tasks(self) -> None:
+        """Cancel what a run that failed or was stopped has left at work.
+
+        Spark's own end does not wait for tasks, and one that goes on writes where the
+        run cleans up behind itself.
+        """
+        context = self._session.sparkContext
+        tracker = context._jsc.sc().statusTracker()
+        deadline = time.monotonic() + _LAST_TASKS_SECONDS
+        while time.monotonic() < deadline and (
+            len(tracker.getActiveJobIds())
+            or any(each.numRunningTasks() for each in tracker.getExecutorInfos())
+        ):
+            context.cancelAllJobs()
+            time.sleep(0.05)
 
     def _read(self, table: Table, folder: Path) -> DataFrame:
         self._fit_shuffles(sum(f.stat().st_size for f in folder.rglob("*.parquet")))

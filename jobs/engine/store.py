@@ -120,7 +120,7 @@ class Store:
         path = self.prefix / _LEDGERS / f"{self.run_id}.json"
         shutil.rmtree(self.scratch, ignore_errors=True)
         try:
-            self.scratch.mkdir()
+            self.scratch.mkdir(exist_ok=True)
             path.parent.mkdir(exist_ok=True)
             unfinished = self.scratch / path.name
             unfinished.write_text(
