@@ -353,7 +353,7 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
             ("spark.driver.bindAddress", "spark.driver.host"), "127.0.0.1"
         )
         # Hadoop's default puts a file of checksums beside each, which nobody reads, and
-        # starts a process to set the mode of every file and folder.
+        # starts a process to set the mode of that file, too.
         configuration["spark.hadoop.fs.file.impl"] = (
             "org.apache.hadoop.fs.RawLocalFileSystem"
         )
