@@ -286,7 +286,7 @@ class SparkEngine(Engine):
             F.octet_length("value") > LONGEST_LINE, F.raise_error(F.lit(TOO_LONG))
         ).otherwise(F.col("value"))
         without_mark = F.when(
-            line.startswith(_BYTE_ORDER_MARK), F.ltrim(line, F.lit(_BYTE_ORDER_MARK))
+            line.startswith(_BYTE_ORDER_MARK), _without_marks(line)
         ).otherwise(line)
         is_blank = F.trim(F.make_valid_utf8("raw"), F.lit(" \t")) == ""
         return read.select(
@@ -418,6 +418,15 @@ def _relative(uri: str, inputs: Inputs, links: Mapping[Path, Path]) -> Column:
         name = F.lit(str(original.relative_to(inputs.root)))
         relative = F.when(path == str(link), name).otherwise(relative)
     return relative
+
+
+def _without_marks(line: Column) -> Column:
+    """A line without the byte order marks at its start, its other bytes as they are."""
+    # Spark's own trimming takes any single byte of a mark as well.
+    as_latin = F.decode(line.cast("binary"), "ISO-8859-1")
+    marks = f"^({_BYTE_ORDER_MARK.encode().decode('latin-1')})+"
+    rest = F.regexp_replace(as_latin, marks, "")
+    return F.encode(rest, "ISO-8859-1").cast("string")
 
 
 def _is_readable(line: str) -> Column:

@@ -1,5 +1,6 @@
 """Which table a line belongs to, or why it is rejected."""
 
+import codecs
 import gzip
 import json
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from jobs.tables import USERS, VIDEOS
 from jobs.unit_tests.conftest import collected, micros
 
 APP = {"event": "app_loaded", "timestamp": "2021-01-01T00:00:00Z", "initiator_id": 1}
+MARK = codecs.BOM_UTF8
 PLAYBACK = {
     "event_name": "watch_time",
     "timestamp": "2021-01-01T00:00:00Z",
@@ -339,12 +341,15 @@ def test_bytes_that_are_no_utf_8_are_malformed_and_kept_as_replaced(judged):
         good[:-1] + b', "x": "\xff\xe2\x82"}',
         good + b"\xc3",
         b"\xff\xfe{\x00}\x00",
-        good,
+        MARK + MARK + MARK[2:] + good,
+        MARK + MARK + MARK[:1] + good,
+        MARK + MARK + good,
     )
-    assert verdicts(rows) == ["malformed_json"] * 3 + ["app_loaded"]
+    assert verdicts(rows) == ["malformed_json"] * 5 + ["app_loaded"]
     assert rows[0]["raw"] == json.dumps(APP)[:-1] + ', "x": "\ufffd\ufffd"}'
     assert rows[1]["raw"] == json.dumps(APP) + "\ufffd"
     assert rows[2]["raw"] == "\ufffd\ufffd{\0}\0"
+    assert rows[3]["raw"] == rows[4]["raw"] == "\ufffd" + json.dumps(APP)
 
 
 def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of):
