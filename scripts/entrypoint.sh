@@ -36,7 +36,8 @@ case ${SPARK_PROPERTIES-} in # Java takes no two collectors
   *) collector=-XX:+UseParallelGC ;;
 esac
 properties="spark.driver.memory=${memory%B}
-spark.driver.defaultJavaOptions=$collector -XX:SharedArchiveFile=$root/.venv/spark.jsa -Xlog:disable \
+spark.driver.defaultJavaOptions=$collector $(cat "$root/jobs/engine/java.options") \
+-XX:SharedArchiveFile=$root/.venv/spark.jsa -Xlog:disable \
 -Dlog4j2.configurationFile=$root/jobs/engine/log4j2.properties
 ${SPARK_PROPERTIES_FILE:+$(cat "$SPARK_PROPERTIES_FILE")}
 ${SPARK_PROPERTIES-}"

@@ -40,6 +40,7 @@ from jobs.tables import EVENT_FIELDS, TEXT_FIELDS, Table
 
 _OLDEST_JAVA = 17
 _LOGGING = Path(__file__).with_name("log4j2.properties")
+_LESS_INLINING = Path(__file__).with_name("java.options")
 _COLLECTOR = re.compile(r"-XX:\+Use\w+GC")
 _CLASS_ARCHIVE = Path(sys.prefix, "spark.jsa")
 _DEFAULT_MEMORY = "4GB"
@@ -57,14 +58,6 @@ _STRICT = {
     "maxStringLen": str(LONGEST_LINE),
     "maxNumLen": str(LONGEST_LINE),
 }
-
-# Java's second compiler takes a quarter of the processor time of a run over millions of
-# lines: less, if it copies fewer methods into their callers.
-_LESS_INLINING = (
-    "-XX:MaxInlineLevel=9",
-    "-XX:InlineSmallCode=1200",
-    "-XX:FreqInlineSize=160",
-)
 
 # How long a task may take to see that it was cancelled.
 _LAST_TASKS_SECONDS = 10
@@ -377,7 +370,9 @@ def _java_options(properties: Mapping[str, str]) -> Iterator[str]:
     # user's is in its place, since Java takes no two.
     if not _COLLECTOR.search(properties.get("spark.driver.extraJavaOptions", "")):
         yield "-XX:+UseParallelGC"
-    yield from _LESS_INLINING
+    # Java's second compiler takes a quarter of a long run's processor time: less, if it
+    # copies fewer methods into their callers.
+    yield from _LESS_INLINING.read_text().split()
     yield f"-Dlog4j2.configurationFile={_LOGGING}"
     if _CLASS_ARCHIVE.exists():
         # One of another Java is left alone, which the JVM would tell of.
@@ -464,11 +459,11 @@ def _is_strange(line: str) -> Column:
     # A line is searched only where a field may be of the wrong type. What is no text
     # for a timestamp is no time either.
     texts = (name for name in TEXT_FIELDS if name != "timestamp")
-    user_id, value = F.col("user_id"), F.col("value")
+    value = F.col("value")
     may_be_mistyped = reduce(
         or_,
         map(_may_be_no_text, texts),
-        (_may_be_a_token(user_id) & F.col(line).rlike(_NO_TEXT_FOR_USER_ID))
+        (_may_be_a_token("user_id") & F.col(line).rlike(_NO_TEXT_FOR_USER_ID))
         | (F.coalesce(value != "", F.lit(False)) & F.col(line).rlike(_TEXT_FOR_VALUE))
         | F.coalesce(F.col("initiator_id").startswith("-"), F.lit(False)),
     )
@@ -485,8 +480,9 @@ def _may_be_no_text(name: str) -> Column:
     return F.coalesce(may_be_a_fraction | _is_nested(text), F.lit(False))
 
 
-def _may_be_a_token(text: Column) -> Column:
-    """Whether it is what Jackson writes for anything that is neither text nor null."""
+def _may_be_a_token(name: str) -> Column:
+    """Whether a field is what Jackson writes for what is neither text nor null."""
+    text = F.col(name)
     may_be = (text < _LETTERS) | text.isin("true", "false") | _is_nested(text)
     return F.coalesce(may_be, F.lit(False))
 
