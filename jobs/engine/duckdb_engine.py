@@ -43,11 +43,12 @@ _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 
 _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
 
-# What few lines have, sought with little effort: a key before a space, a number with a
-# fraction, something nested, what DuckDB's reader takes for a constant or an ending.
-_UNUSUAL_VALUE = r'":\s*(?:-?(?:\d+[.eE]|[iInN][aAnN])|[\[{])'
+# What few lines have, sought with little effort: a number with a fraction, something
+# nested, what DuckDB's reader takes for a constant or for an ending. That a key's colon
+# is one, and none of a time, shows in what follows the number.
+_UNUSUAL_VALUE = r":\s*(?:-?(?:\d+[.eE][-+\deE]*[,}\s]|[iInN][aAnN])|[\[{])"
+_USUAL_END = '"}'
 _UNUSUAL_END = r",\s*\}\s*$"
-_UNUSUAL_TEXTS = ("\\u", " :", "\t:", "\r:")
 
 # DuckDB's reader takes these for JSON: NaN, Infinity in any case, and a trailing comma.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
@@ -113,7 +114,9 @@ _TOKENS = {
     "value": 'nullif(CAST(object."value" AS VARCHAR), \'""\')',
     "initiator_id": """CASE
         WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"-') THEN 'false'
-        ELSE trim(CAST(object.initiator_id AS VARCHAR), '"') END""",
+        WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"')
+            THEN trim(CAST(object.initiator_id AS VARCHAR), '"')
+        ELSE CAST(object.initiator_id AS VARCHAR) END""",
 }
 
 
@@ -167,7 +170,6 @@ class DuckDBEngine(Engine):
             f'"{field}": "{"JSON" if field in _TOKENS else "VARCHAR"}"'
             for field in EVENT_FIELDS
         )
-        unusual = (_UNUSUAL_VALUE, _UNUSUAL_END)
         not_plain = (MISTYPED, _BARE_CONSTANT, _TRAILING_COMMA)
         return self._view(
             _OBJECTS.format(
@@ -178,10 +180,8 @@ class DuckDBEngine(Engine):
                     for field in EVENT_FIELDS
                 ),
                 structure=_text(f"{{{structure}}}"),
-                is_unusual=" OR ".join(
-                    [f"contains(raw, {_text(text)})" for text in _UNUSUAL_TEXTS]
-                    + [_matches(pattern) for pattern in unusual]
-                ),
+                is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR {_matches(_UNUSUAL_END)}"
+                f" AND NOT ends_with(raw, {_text(_USUAL_END)})",
                 is_not_plain=" OR ".join(
                     [_matches(pattern) for pattern in not_plain]
                     + [

@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import Callable
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,20 @@ def test_a_text_field_takes_numbers_and_booleans_as_they_are_written(judged):
             "O'Brien; --",
         ]
     )
+
+
+@pytest.mark.parametrize("number", ["1.50", "1e3", "-2.50E-7"])
+def test_a_number_is_as_it_is_written_wherever_it_stands(judged, number):
+    keys = ("app_version", "app\\u005fversion")
+    colons = (":", " :", "\t:\t")
+    ends = ("}", " }", '\t, "x": 1}', ',"timestamp":"2021-01-01 10:00:00.5 "}')
+    rows = judged(
+        *(
+            f'{{"{key}"{colon}{number}{end}'
+            for key, colon, end in product(keys, colons, ends)
+        )
+    )
+    assert {row["app_version"] for row in rows} == {number}
 
 
 def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
