@@ -47,8 +47,8 @@ _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
 # nested, what DuckDB's reader takes for a constant or for an ending. That a key's colon
 # is one, and none of a time, shows in what follows the number.
 _UNUSUAL_VALUE = r":\s*(?:-?(?:\d+[.eE][-+\deE]*[,}\s]|[iInN][aAnN])|[\[{])"
-_USUAL_END = '"}'
 _UNUSUAL_END = r",\s*\}\s*$"
+_USUAL_END = '"}'  # of most lines, which then need no search for the other
 
 # DuckDB's reader takes these for JSON: NaN, Infinity in any case, and a trailing comma.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
@@ -114,9 +114,7 @@ _TOKENS = {
     "value": 'nullif(CAST(object."value" AS VARCHAR), \'""\')',
     "initiator_id": """CASE
         WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"-') THEN 'false'
-        WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"')
-            THEN trim(CAST(object.initiator_id AS VARCHAR), '"')
-        ELSE CAST(object.initiator_id AS VARCHAR) END""",
+        ELSE trim(CAST(object.initiator_id AS VARCHAR), '"') END""",
 }
 
 
@@ -180,8 +178,8 @@ class DuckDBEngine(Engine):
                     for field in EVENT_FIELDS
                 ),
                 structure=_text(f"{{{structure}}}"),
-                is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR {_matches(_UNUSUAL_END)}"
-                f" AND NOT ends_with(raw, {_text(_USUAL_END)})",
+                is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR (NOT"
+                f" ends_with(raw, {_text(_USUAL_END)}) AND {_matches(_UNUSUAL_END)})",
                 is_not_plain=" OR ".join(
                     [_matches(pattern) for pattern in not_plain]
                     + [
