@@ -211,8 +211,9 @@ class SparkEngine(Engine):
         # A JVM that is gone has nothing to release.
         with suppress(Py4JError, ConnectionError), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            self.release()
-            if not self._joined:
+            if self._joined:
+                self.release()
+            else:
                 self._end_tasks()
                 self._session.stop()
 
@@ -229,6 +230,8 @@ class SparkEngine(Engine):
             len(tracker.getActiveJobIds())
             or any(each.numRunningTasks() for each in tracker.getExecutorInfos())
         ):
+            # What a task says of its end by our hand is no error of the run's.
+            context.setLogLevel("OFF")
             context.cancelAllJobs()
             time.sleep(0.05)
 

@@ -20,6 +20,7 @@ from jobs.fault_tests.conftest import (
     start,
     verify,
     wait_until,
+    write_events,
 )
 from jobs.tables import (
     EVENT_TABLES,
@@ -36,6 +37,7 @@ from jobs.unit_tests.conftest import ENGINE
 
 MOMENTS = 20
 MOMENTS_A_TEST = 5
+MANY_FILES = 100
 LATEST = 0.9  # of a run; much later, it may have ended
 WRITTEN_BY_JOB = (
     (*EVENT_TABLES, USERS, VIDEOS, REJECTED_EVENTS),
@@ -126,22 +128,30 @@ def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
     tried("killed while a job published" + (", half-way" if is_half_way else ""))
 
 
-def test_a_run_that_is_asked_to_stop_cleans_up(versions, prefix, whole_run, tried):
-    stopped = 0
-    for number in (signal.SIGTERM, signal.SIGINT):
-        process = start(versions[1].path, prefix, **RATIO)
-        wait_until(lambda: left_over(prefix) != [])
-        time.sleep(whole_run / 3)
-        process.send_signal(number)
-        code, error = finish(process)
-        if code != 0:
-            assert (code, error) == (1, "error: interrupted")
-            assert published.ledger(prefix)["error"] == "interrupted"
-            stopped += 1
-        assert left_over(prefix) == []
-        assert_whole(prefix, versions)
-    assert stopped == 2
-    tried(f"{stopped} runs stopped by SIGTERM and SIGINT")
+def writes(prefix):
+    files = glob.glob("_tmp/**/*.parquet", root_dir=prefix, recursive=True)
+    return len(files) > MANY_FILES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_cleans_up(
+    versions, prefix, tmp_path, number, tried
+):
+    many_days = tmp_path / "many-days"
+    write_events(many_days, users=MANY_FILES * 10, days=MANY_FILES * 10)
+    process = start(many_days, prefix, **RATIO)
+    wait_until(lambda: writes(prefix))
+    process.send_signal(number)
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    _, said = stderr.split("events_split: running …\n")
+    # Nor does the engine tell of what it was doing.
+    ledger, error = said.splitlines()
+    assert (ledger.split(":")[0], error) == ("ledger", "error: interrupted")
+    assert published.ledger(prefix)["error"] == "interrupted"
+    assert left_over(prefix) == []
+    assert_all_of(prefix, versions[0])
+    tried(f"a run stopped by {number.name} while it wrote")
 
 
 if ENGINE == "spark":

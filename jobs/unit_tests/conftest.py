@@ -63,7 +63,9 @@ def spark_for_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     if ENGINE != "spark":
         yield
         return
-    settings = run_settings(tmp_path_factory.mktemp("spark"))
+    # Tests repeat a few plans. Spark forgets what it has compiled after 100 pieces.
+    flags = {"spark-properties": "spark.sql.codegen.cache.maxEntries=5000"}
+    settings = run_settings(tmp_path_factory.mktemp("spark"), **flags)
     store = Store(settings.output_data_path_prefix)
     engine = open_engine(settings, store)
     yield
