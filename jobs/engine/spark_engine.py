@@ -62,6 +62,9 @@ _STRICT = {
 # How long a task may take to see that it was cancelled.
 _LAST_TASKS_SECONDS = 10
 
+# To end a session whose last call may have been interrupted.
+_ATTEMPTS = 3
+
 # Bytes. Beyond, Jackson has limits that are no rules of ours.
 _LONG = 10_000
 
@@ -208,14 +211,24 @@ class SparkEngine(Engine):
         return RunError(said[-1].splitlines()[0]) if said else error
 
     def close(self) -> None:
-        # A JVM that is gone has nothing to release.
-        with suppress(Py4JError, ConnectionError), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            if self._joined:
-                self.release()
-            else:
-                self._end_tasks()
-                self._session.stop()
+            # Once Java is done with a call that was interrupted, Py4J cuts all of its
+            # connections, new ones as well: then it has to be asked again. A JVM that
+            # is gone has nothing to release.
+            for _ in range(_ATTEMPTS):
+                with suppress(Py4JError, ConnectionError):
+                    self._end()
+                    break
+
+    def _end(self) -> None:
+        if self._joined:
+            self.release()
+            return
+        # What is cut short would tell of it, even after the run's last word.
+        self._session.sparkContext.setLogLevel("OFF")
+        self._end_tasks()
+        self._session.stop()
 
     def _end_tasks(self) -> None:
         """Cancel what a run that failed or was stopped has left at work.
@@ -230,8 +243,6 @@ class SparkEngine(Engine):
             len(tracker.getActiveJobIds())
             or any(each.numRunningTasks() for each in tracker.getExecutorInfos())
         ):
-            # What a task says of its end by our hand is no error of the run's.
-            context.setLogLevel("OFF")
             context.cancelAllJobs()
             time.sleep(0.05)
 
