@@ -37,6 +37,8 @@ METHODS_BARRED = {
     **dict.fromkeys(("isEmpty", "show", "tail", "take", "toPandas"), NO_ACTIONS),
 }
 
+BESIDE_OTHER_PROCESSES = ("jobs/container_tests", "jobs/fault_tests")
+
 
 def violations(path: str, source: str) -> list[str]:
     """The rules that a module breaks, as ``path:line: rule``.
@@ -56,6 +58,8 @@ def violations(path: str, source: str) -> list[str]:
         found.update(environment(tree, file))
     if not file.is_relative_to("jobs/engine") and not is_test:
         found.update(engines(tree, file))
+    if any(file.is_relative_to(folder) for folder in BESIDE_OTHER_PROCESSES):
+        found.update(searches(tree))
     return [f"{path}:{line}: {rule}" for line, rule in sorted(found)]
 
 
@@ -116,6 +120,13 @@ def engines(tree: ast.Module, file: PurePosixPath) -> Found:
     for node in ast.walk(tree):
         if "SparkSession" in (getattr(node, "id", ""), getattr(node, "attr", "")):
             yield getattr(node, "lineno", 0), rule
+
+
+def searches(tree: ast.Module) -> Found:
+    """A search that raises FileNotFoundError when a folder goes meanwhile."""
+    for call, owner, method in method_calls(tree):
+        if method in {"glob", "rglob"} and ast.unparse(owner) != "glob":
+            yield call.lineno, f"a folder may go while Path.{method} looks: use found"
 
 
 def imports(tree: ast.Module, file: PurePosixPath) -> Iterator[tuple[int, str]]:

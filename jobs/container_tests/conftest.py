@@ -20,6 +20,7 @@ from jobs.fault_tests.conftest import (  # noqa: F401  (fixtures)
     versions,
 )
 from jobs.unit_tests.processes import ROOT
+from jobs.unit_tests.watching import found
 
 PROJECT = f"product-events-{os.getpid()}"
 # A run of seconds gains nothing from the compiler that is meant for hours.
@@ -88,7 +89,7 @@ def output(tmp_path: Path) -> Path:
 def given_to_caller(folder: Path) -> Path:
     """The folder and all in it, as if the caller had made it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (folder, *folder.rglob("*")):
+    for path in found(folder, "**"):
         os.chown(path, CALLER, CALLER)
     return folder
 

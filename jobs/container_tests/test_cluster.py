@@ -21,6 +21,7 @@ from jobs.fault_tests.conftest import (
     write_events,
 )
 from jobs.unit_tests import published
+from jobs.unit_tests.watching import found
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_a_worker_that_is_killed_changes_nothing_but_the_time(
 ):
     before = published.ledger(prefix_on_cluster)["run_id"]
     process = run_on_cluster()
-    wait_until(lambda: list((prefix_on_cluster / "_tmp").glob("*/*/_temporary")))
+    wait_until(lambda: found(prefix_on_cluster / "_tmp", "*/*/_temporary"))
     docker("kill", "--signal", "KILL", containers("spark-worker")[0])
     taken = seconds(process)
     assert len(containers("spark-worker")) == 1

@@ -18,6 +18,7 @@ from jobs.fault_tests.conftest import (
     wait_until,
 )
 from jobs.unit_tests import published
+from jobs.unit_tests.watching import found
 
 
 def test_the_jobs_leave_the_tables_of_the_embedded_engine(
@@ -35,7 +36,7 @@ def test_the_jobs_leave_the_tables_of_the_embedded_engine(
     assert published.everything(output) == versions[1].tables
     page = (output / "report" / "index.html").read_text()
     assert page == (versions[1].output / "report" / "index.html").read_text()
-    assert {path.stat().st_uid for path in output.rglob("*")} == {CALLER}
+    assert {path.stat().st_uid for path in found(output, "**")} == {CALLER}
     tried("four jobs: ten tables equal, every file the caller's")
 
 
@@ -78,7 +79,7 @@ def test_docker_stop_leaves_the_old_tables(start_task, prefix, versions, tried):
         OUTPUT_DATA_PATH_PREFIX=str(prefix),
         **RATIO,
     )
-    wait_until(lambda: list((prefix / "_tmp").glob("*/playback_events")))
+    wait_until(lambda: found(prefix / "_tmp", "*/playback_events"))
     docker("stop", *containers("pipeline"))
     said, _ = process.communicate()  # Spark joins its program's stderr to stdout
     assert process.returncode == 1

@@ -1,6 +1,5 @@
 """A run that is killed leaves whole tables, and its successor needs no help."""
 
-import glob
 import os
 import re
 import signal
@@ -35,6 +34,7 @@ from jobs.tables import (
 )
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.watching import found
 
 MOMENTS = 20
 MOMENTS_A_TEST = 5
@@ -48,10 +48,7 @@ WRITTEN_BY_JOB = (
 
 
 def left_over(prefix: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in (prefix / "_tmp").iterdir())
-    except FileNotFoundError:  # a run is just sweeping it
-        return []
+    return [path.name for path in found(prefix / "_tmp", "*")]
 
 
 def kill_after(version, prefix, seconds):
@@ -93,8 +90,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
 
 
 def publishes(prefix):
-    # Not Path.glob, which fails on a folder that goes while it looks.
-    return glob.glob("*/publishing", root_dir=prefix / "_tmp") != []
+    return found(prefix / "_tmp", "*/publishing") != []
 
 
 def was_killed_publishing(version, prefix, publishing):
@@ -130,8 +126,7 @@ def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
 
 
 def writes(prefix):
-    files = glob.glob("_tmp/**/*.parquet", root_dir=prefix, recursive=True)
-    return len(files) > MANY_FILES
+    return len(found(prefix / "_tmp", "**/*.parquet")) > MANY_FILES
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -159,7 +154,8 @@ if ENGINE == "spark":
         """The Java process that a run started, or None before there is one."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
         for child in children.split():
-            with suppress(FileNotFoundError):  # that was one that tells Java's version
+            # That was one that tells Java's version; it may end while its name is read.
+            with suppress(FileNotFoundError, ProcessLookupError):
                 if Path(f"/proc/{child}/comm").read_text().strip() == "java":
                     return int(child)
         return None

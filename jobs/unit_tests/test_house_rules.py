@@ -1,0 +1,32 @@
+"""The rules of the house that scripts/house_rules.py checks."""
+
+import runpy
+
+import pytest
+
+from jobs.unit_tests.processes import ROOT
+
+violations = runpy.run_path(str(ROOT / "scripts" / "house_rules.py"))["violations"]
+
+LOOK = 'wait_until(lambda: list((prefix / "_tmp").{}("*/publishing")))\n'
+
+
+@pytest.mark.parametrize("folder", ["container_tests", "fault_tests"])
+@pytest.mark.parametrize("method", ["glob", "rglob"])
+def test_a_test_beside_other_processes_may_not_search_with_a_path(folder, method):
+    path = f"jobs/{folder}/test_kills.py"
+    assert violations(path, LOOK.format(method)) == [
+        f"{path}:1: a folder may go while Path.{method} looks: use found"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("jobs/fault_tests/test_kills.py", 'found(prefix / "_tmp", "*/publishing")'),
+        ("jobs/fault_tests/test_kills.py", 'glob.glob("*", root_dir=prefix)'),
+        ("jobs/unit_tests/test_store.py", LOOK.format("glob")),
+    ],
+)
+def test_any_other_search_is_free(path, source):
+    assert violations(path, source) == []
