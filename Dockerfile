@@ -4,7 +4,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM ${BASE_IMAGE} AS java
 # hadolint ignore=DL3008  # Debian's stable release takes security fixes alone
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libnss-wrapper openjdk-17-jre-headless tini \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libnss-wrapper openjdk-17-jre-headless tini \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 

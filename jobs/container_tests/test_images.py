@@ -21,6 +21,14 @@ def test_an_image_runs_as_no_root_and_holds_no_build_tools(image):
     assert docker(*run).splitlines() == ["1000"]
 
 
+@pytest.mark.parametrize("image", ["product-events", "product-events-test"])
+def test_an_image_has_a_class_archive_that_its_spark_can_use(image):
+    # Java does without an archive that does not fit, unless it is told not to.
+    java = "-Xshare:on -XX:SharedArchiveFile=/app/.venv/spark.jsa"
+    submit = ("--driver-java-options", java, "--version")
+    docker("run", "--rm", "--entrypoint", "spark-submit", image, *submit)
+
+
 @pytest.mark.parametrize("missing", ["APP_NAME", "INPUT_DATA_PATH", "a job"])
 def test_what_is_missing_is_named(missing):
     names = {"APP_NAME", "INPUT_DATA_PATH", "OUTPUT_DATA_PATH_PREFIX"} - {missing}
