@@ -30,6 +30,9 @@ FAST_JVM = "\n".join(
 )
 # Any user that no image knows; only root can give folders away.
 CALLER = 4321 if os.geteuid() == 0 else os.geteuid()
+# The user is then for scripts/compose to choose.
+NO_USER = {"USER_ID": "", "GROUP_ID": ""}
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root calls as root")
 
 Task = Callable[..., subprocess.Popen[str]]
 
@@ -89,7 +92,7 @@ def output(tmp_path: Path) -> Path:
 def given_to_caller(folder: Path) -> Path:
     """The folder and all in it, as if the caller had made it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in found(folder, "**"):
+    for path in (folder, *found(folder, "**")):
         os.chown(path, CALLER, CALLER)
     return folder
 

@@ -1,7 +1,6 @@
 """The pipeline on a Spark master and two workers, each in a container."""
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from jobs.container_tests.conftest import (
     FAST_JVM,
+    NO_USER,
     containers,
     docker,
     given_to_caller,
@@ -47,10 +47,9 @@ def prefix_on_cluster(tmp_path_factory) -> Path:
 def run_on_cluster(start_task, run_task, large, prefix_on_cluster):
     """Starts ``task cluster:run``, with Spark's own account of it in ``_events``."""
     (prefix_on_cluster / "_events").mkdir(parents=True)
+    given_to_caller(prefix_on_cluster)
     settings = {
-        # The secret is its owner's to read.
-        "USER_ID": str(os.geteuid()),
-        "GROUP_ID": str(os.getegid()),
+        **NO_USER,
         "INPUT_DATA_PATH": str(large.path),
         "OUTPUT_DATA_PATH_PREFIX": str(prefix_on_cluster),
         "SPARK_PROPERTIES": f"{FAST_JVM}\n"

@@ -6,8 +6,12 @@ import signal
 import urllib.error
 import urllib.request
 
+import pytest
+
 from jobs.container_tests.conftest import (
     CALLER,
+    NO_USER,
+    as_root,
     containers,
     docker,
     given_to_caller,
@@ -15,6 +19,7 @@ from jobs.container_tests.conftest import (
 from jobs.fault_tests.conftest import (
     RATIO,
     assert_whole,
+    run,
     wait_until,
 )
 from jobs.unit_tests import published
@@ -51,6 +56,29 @@ def test_the_embedded_engine_runs_in_a_container_too(run_task, output, versions,
     assert code == 0, said
     assert published.ledger(output)["settings"]["engine"] == "duckdb"
     assert published.everything(output) == versions[1].tables
+
+
+@as_root
+@pytest.mark.parametrize("user", ["", "0"])
+def test_root_runs_it_as_another_user_on_what_root_left(
+    run_task, prefix, versions, user, tried
+):
+    settings = {
+        **{"ENGINE": "duckdb", "USER_ID": user, "GROUP_ID": user},
+        **{"OUTPUT_DATA_PATH_PREFIX": str(prefix), **RATIO},
+    }
+    for version in (versions[1], versions[0]):
+        path = str(version.path)
+        code, said = run_task("pipeline", INPUT_DATA_PATH=path, **settings)
+        assert code == 0, said
+        assert published.everything(prefix) == version.tables
+        owners = {path.stat().st_uid for path in (prefix, *found(prefix, "**"))}
+        assert owners == {1000}
+        # Outside of a container root runs as root.
+        code, said = run(version.path, prefix, ENGINE="duckdb", **RATIO)
+        assert code == 0, said
+        assert (prefix / "warehouse.duckdb").stat().st_uid == 0
+    tried(f"USER_ID={user}: 2 runs of root, as user 1000, after runs as root")
 
 
 def test_an_exit_code_passes_through_spark_and_docker(run_task, output):
@@ -90,8 +118,9 @@ def test_docker_stop_leaves_the_old_tables(start_task, prefix, versions, tried):
     tried("a run stopped by docker stop: exit 1, the old tables, nothing left over")
 
 
-def test_jupyter_answers_whoever_has_the_link(start_task, tried):
-    process = start_task("jupyter")
+@pytest.mark.parametrize("user", [{}, pytest.param(NO_USER, marks=as_root)])
+def test_jupyter_answers_whoever_has_the_link(start_task, prefix, user, tried):
+    process = start_task("jupyter", OUTPUT_DATA_PATH_PREFIX=str(prefix), **user)
     try:
         link = process.stdout.readline().split()[0]
         address, _, token = link.partition("/lab?token=")
@@ -102,11 +131,16 @@ def test_jupyter_answers_whoever_has_the_link(start_task, tried):
         with urllib.request.urlopen(f"{address}/api/contents?token={token}") as said:
             names = {entry["name"] for entry in json.load(said)["content"]}
         assert "exploration.ipynb" in names
+        inside = ("exec", *containers("jupyter"))
+        uid = docker(*inside, "id", "-u")
+        assert uid == str(1000 if user else CALLER)
+        as_jupyter = (*inside, "/app/scripts/with-user-name", "jupyter")
+        docker(*as_jupyter, "execute", "jupyter-notebook/exploration.ipynb")
     finally:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         process.communicate(timeout=60)
     wait_until(lambda: not containers("jupyter"))
-    tried("403 without the token, 200 with it")
+    tried(f"as user {uid}: 403 without the token, 200 with it, a notebook executed")
 
 
 def answers(address: str) -> int:
