@@ -1,8 +1,8 @@
 """The only place that knows which engine runs: its session, reading and writing."""
 
 from jobs.engine.base import Engine
-from jobs.engine.inputs import Inputs, find_inputs
 from jobs.engine.store import Store, find_table
+from jobs.lines.inputs import Inputs, find_inputs
 from jobs.settings import RunSettings
 
 __all__ = ["Engine", "Inputs", "Store", "find_inputs", "find_table", "open_engine"]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.engine.inputs import Inputs, tidy_csv
 from jobs.engine.store import Store, find_table
 from jobs.errors import RunError
-from jobs.settings import RunSettings
+from jobs.lines.inputs import Inputs, tidy_csv
+from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Engine(ABC):
     def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
         """What a rule makes of every line that is not blank, held.
 
+        It may be computed no sooner than it is used.
+
         Args:
             inputs: where the lines are.
             judge: takes a row per line with raw (the line), source_file (relative to
@@ -41,6 +43,14 @@ class Engine(ABC):
                 every one of EVENT_FIELDS as text. It gives a row for each, with raw and
                 source_file of a line that it refuses, else NULL. An engine may refuse a
                 line in haste: it is then read in the exact way, and judged once more.
+        """
+
+    @abstractmethod
+    def check_unchanged(self, inputs: Inputs) -> None:
+        """Check that what was read of each file is what was listed.
+
+        Raises:
+            InputError: a file has changed meanwhile.
         """
 
     @abstractmethod
@@ -157,9 +167,11 @@ class Engine(ABC):
         Args:
             least: the least MEMORY_LIMIT that it can work with.
         """
-        limit = self.settings.memory_limit or "unset"
+        limit = self.settings.memory_limit
+        is_less = not limit or megabytes(limit) < megabytes(least)
         return RunError(
-            f"out of memory at MEMORY_LIMIT={limit}: it needs more, at least {least}"
+            f"out of memory at MEMORY_LIMIT={limit or 'unset'}: it needs more"
+            + (f", at least {least}" if is_less else "")
         )
 
     def out_of_space(self) -> RunError:

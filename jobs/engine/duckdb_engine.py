@@ -4,7 +4,6 @@ import glob
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,21 +15,15 @@ from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
 
 from jobs.engine.base import Engine, Rule, TextFunction
-from jobs.engine.inputs import Inputs, check_gzip_files
-from jobs.engine.json_lines import (
-    DEEPEST_NESTING,
-    ESCAPED_KEY,
-    LONGEST_LINE,
-    MISTYPED,
-    SUSPICIOUS_LENGTH,
-    plain_line,
-)
-from jobs.engine.odd_lines import DELIMITER, is_odd, write_lines
+from jobs.engine.duckdb_lines import objects_query
 from jobs.engine.quick_plans import hasten_plans
 from jobs.engine.store import Store
-from jobs.errors import InputError
+from jobs.lines.arrow import ArrowLines
+from jobs.lines.chunks import lines_of_files
+from jobs.lines.exact import LONGEST_LINE, plain_line
+from jobs.lines.inputs import Inputs
 from jobs.settings import RunSettings, megabytes
-from jobs.tables import EVENT_FIELDS, Column, Table
+from jobs.tables import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,89 +35,6 @@ _MEGABYTES_PER_THREAD = 128
 _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 
 _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
-
-# What few lines have, sought with little effort: a number with a fraction, something
-# nested, what DuckDB's reader takes for a constant or for an ending. That a key's colon
-# is one, and none of a time, shows in what follows the number.
-_UNUSUAL_VALUE = r":\s*(?:-?(?:\d+[.eE][-+\deE]*[,}\s]|[iInN][aAnN])|[\[{])"
-_UNUSUAL_END = r",\s*\}\s*$"
-_USUAL_END = '"}'  # of most lines, which then need no search for the other
-
-# DuckDB's reader takes these for JSON: NaN, Infinity in any case, and a trailing comma.
-_BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
-_BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
-_TRAILING_COMMA = r",\s*[\]}]"
-
-_NO_LINES = """
-SELECT NULL::VARCHAR AS source_file, true AS is_text, NULL::VARCHAR AS line LIMIT 0
-"""
-
-_LINES = """
-SELECT filename[{root_length} + 2:] AS source_file, true AS is_text,
-    CASE WHEN rest IS NULL THEN line ELSE error('a line holds the delimiter') END
-        AS line
-FROM read_csv(
-    {files}, columns = {{'line': 'VARCHAR', 'rest': 'VARCHAR'}}, filename = true,
-    delim = {delimiter}, quote = '', escape = '', new_line = '\\n', nullstr = '\n',
-    header = false, auto_detect = false, strict_mode = false, null_padding = true
-)
-"""
-
-_ODD_LINES = """
-SELECT source_file, is_text, line
-FROM read_csv(
-    {files},
-    columns = {{'source_file': 'VARCHAR', 'is_text': 'BOOLEAN', 'line': 'VARCHAR'}},
-    delim = ',', quote = '"', escape = '"', new_line = '\\n', nullstr = '\n',
-    header = false, auto_detect = false, parallel = false,
-    max_line_size = {longest}
-)
-"""
-
-# A value keeps its JSON text, which tells a number from a string of digits.
-_OBJECTS = """
-SELECT raw, source_file, object IS NOT NULL AS is_object, {fields}
-FROM (
-    SELECT raw, source_file,
-        CASE WHEN json_valid(plain) THEN json_transform(plain, {structure}) END
-            AS object
-    FROM (
-        SELECT raw, source_file, CASE
-            WHEN NOT is_text THEN NULL
-            WHEN NOT starts_with(raw, '{{') OR ({is_unusual}) AND ({is_not_plain})
-                THEN {plain_line}(raw)
-            ELSE raw
-        END AS plain
-        FROM (
-            SELECT source_file, is_text,
-                CASE WHEN starts_with(line, '{{') THEN line
-                    ELSE ltrim(line, chr(65279)) END AS raw
-            FROM {lines}
-            WHERE CASE WHEN starts_with(line, '{{') THEN true
-                ELSE trim(ltrim(line, chr(65279)), ' \t') <> '' END
-        )
-    )
-)
-"""
-
-# What the rules may take of a JSON value as text: a number, a string of digits, a text.
-_TOKENS = {
-    "user_id": """CASE WHEN starts_with(CAST(object.user_id AS VARCHAR), '"')
-        THEN object.user_id->>'$' END""",
-    "value": 'nullif(CAST(object."value" AS VARCHAR), \'""\')',
-    "initiator_id": """CASE
-        WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"-') THEN 'false'
-        ELSE trim(CAST(object.initiator_id AS VARCHAR), '"') END""",
-}
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """The view of an input's lines, and which of its files have odd ones."""
-
-    view: str
-    inputs: Inputs
-    odd: tuple[Path, ...]
 
 
 @cache
@@ -153,48 +63,36 @@ class DuckDBEngine(Engine):
         self._session = DuckDBSession(self._connection)
         self._names = 0
         self._held: list[str] = []
-        self._lines: _Lines | None = None
 
     def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
-        return self.hold(judge(self._objects(inputs)))
+        [(threads,)] = self._connection.sql(
+            "SELECT current_setting('threads')"
+        ).fetchall()
+        limit = self.settings.memory_limit
+        memory = megabytes(limit) * 10**6 if limit else None
+        lines = ArrowLines(lines_of_files(inputs.event_files, threads, memory))
+        name = self._new_name()
+        self._connection.register(name, lines)
+        objects = self._view(objects_query(name, self._registered(plain_line)))
+        # Or DuckDB joins the few rows of a chunk of long lines with those of the next
+        # chunks, and holds them all.
+        self._connection.execute("SET enable_caching_operators = false")
+        try:
+            return self.hold(judge(objects))
+        except Exception as error:
+            # DuckDB knows that the lines have ended in an error, but not in which.
+            raise lines.error or error from error
+        finally:
+            self._connection.execute("RESET enable_caching_operators")
+            self._connection.unregister(name)
+            lines.close()
 
-    def _objects(self, inputs: Inputs) -> "DataFrame":
-        check_gzip_files(inputs.event_files)
-        # A pattern of DuckDB's has no way to write a backslash.
-        unwritable = tuple(path for path in inputs.event_files if "\\" in str(path))
-        self._lines = _Lines(self._new_name(), inputs, odd=unwritable)
-        self._make_view(self._lines)
-        structure = ", ".join(
-            f'"{field}": "{"JSON" if field in _TOKENS else "VARCHAR"}"'
-            for field in EVENT_FIELDS
-        )
-        not_plain = (MISTYPED, _BARE_CONSTANT, _TRAILING_COMMA)
-        return self._view(
-            _OBJECTS.format(
-                lines=self._lines.view,
-                plain_line=self._registered(plain_line),
-                fields=", ".join(
-                    f"{_TOKENS.get(field, f'object.{_name(field)}')} AS {_name(field)}"
-                    for field in EVENT_FIELDS
-                ),
-                structure=_text(f"{{{structure}}}"),
-                is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR (NOT"
-                f" ends_with(raw, {_text(_USUAL_END)}) AND {_matches(_UNUSUAL_END)})",
-                is_not_plain=" OR ".join(
-                    [_matches(pattern) for pattern in not_plain]
-                    + [
-                        f"contains(raw, '[') AND {_matches(_BARE_CONSTANT_IN_ARRAY)}",
-                        f"contains(raw, '\\u') AND {_matches(ESCAPED_KEY)}",
-                        f"strlen(raw) > {SUSPICIOUS_LENGTH} AND strlen(raw)"
-                        f" - strlen(translate(raw, '[{{', '')) > {DEEPEST_NESTING}",
-                    ]
-                ),
-            )
-        )
+    def check_unchanged(self, inputs: Inputs) -> None:
+        """Nothing is left to check: each file was compared with its last byte."""
 
     def hold(self, rows: "DataFrame") -> "DataFrame":
         held = self._new_name()
-        self._execute(f"CREATE TABLE {held} AS {_sql(rows)}")
+        self._connection.execute(f"CREATE TABLE {held} AS {_sql(rows)}")
         self._held.append(held)
         return self._table(held)
 
@@ -203,7 +101,7 @@ class DuckDBEngine(Engine):
             self._connection.execute(f"DROP TABLE {self._held.pop()}")
 
     def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
-        return self._execute(_sql(rows)).fetchall()
+        return self._connection.execute(_sql(rows)).fetchall()
 
     def rewrite(
         self, rows: "DataFrame", columns: Mapping[str, TextFunction]
@@ -254,10 +152,6 @@ class DuckDBEngine(Engine):
             return self.out_of_memory(f"{_MEGABYTES_PER_THREAD}MB")
         if "No space left on device" in message:
             return self.out_of_space()
-        if isinstance(error, duckdb.IOException) and self._lines:
-            for path in self._lines.inputs.event_files:
-                if str(path) in message:
-                    return InputError(f"{path}: {message.splitlines()[0]}")
         return error
 
     def close(self) -> None:
@@ -303,7 +197,7 @@ class DuckDBEngine(Engine):
         else:
             target = folder / "part-0.parquet"
         typed = ", ".join(_cast(_name(column.name), column) for column in table.schema)
-        [(count,)] = self._execute(
+        [(count,)] = self._connection.execute(
             f"COPY (SELECT {typed} FROM ({_sql(rows)}))"
             f" TO {_text(target)} ({options})"
         ).fetchall()
@@ -318,47 +212,6 @@ class DuckDBEngine(Engine):
         self._connection.execute(
             f"COPY (SELECT {columns} LIMIT 0) TO {target} (FORMAT parquet)"
         )
-
-    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._connection.execute(query)
-        except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
-            if self._lines is None or not self._went_round_odd_lines(self._lines):
-                raise error from None
-            return self._connection.execute(query)
-
-    def _went_round_odd_lines(self, lines: "_Lines") -> bool:
-        """Whether there were files with odd lines, which are now read another way."""
-        ordinary = (p for p in lines.inputs.event_files if p not in lines.odd)
-        odd = tuple(path for path in ordinary if is_odd(path))
-        if not odd:
-            return False
-        self._lines = replace(lines, odd=lines.odd + odd)
-        self._make_view(self._lines)
-        return True
-
-    def _make_view(self, lines: "_Lines") -> None:
-        root = lines.inputs.root
-        ordinary = [p for p in lines.inputs.event_files if p not in lines.odd]
-        parts = [_NO_LINES]
-        if ordinary:
-            parts.append(
-                _LINES.format(
-                    root_length=len(str(root)),
-                    files=_paths(ordinary),
-                    delimiter=_text(DELIMITER),
-                )
-            )
-        if lines.odd:
-            rewritten = []
-            for number, path in enumerate(lines.odd):
-                rewritten.append(self.store.scratch / f"lines-{number}.csv")
-                write_lines(path, str(path.relative_to(root)), rewritten[-1])
-            parts.append(
-                _ODD_LINES.format(files=_paths(rewritten), longest=_LONGEST_ROW)
-            )
-        query = " UNION ALL ".join(f"({part})" for part in parts)
-        self._connection.execute(f"CREATE OR REPLACE VIEW {lines.view} AS {query}")
 
     def _registered(self, function: TextFunction) -> str:
         """The name by which SQL calls a Python function."""
@@ -393,10 +246,6 @@ class DuckDBEngine(Engine):
 def _sql(rows: Any) -> str:
     # SQLFrame's own optimizer costs time on big plans, and DuckDB optimizes anyway.
     return str(rows.sql(dialect="duckdb", optimize=False, pretty=False))
-
-
-def _matches(pattern: str) -> str:
-    return f"regexp_matches(raw, {_text(pattern)})"
 
 
 def _cast(value: str, column: Column) -> str:

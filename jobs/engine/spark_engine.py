@@ -24,8 +24,9 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from jobs.engine.base import Engine, Rule, TextFunction
-from jobs.engine.inputs import Inputs, line_too_long
-from jobs.engine.json_lines import (
+from jobs.engine.store import Store
+from jobs.errors import InputError, RunError, SettingError
+from jobs.lines.exact import (
     DEEPEST_NESTING,
     ESCAPED_KEY,
     LONGEST_LINE,
@@ -33,8 +34,8 @@ from jobs.engine.json_lines import (
     SUSPICIOUS_LENGTH,
     plain_line,
 )
-from jobs.engine.store import Store
-from jobs.errors import InputError, RunError, SettingError
+from jobs.lines.files import check_unchanged
+from jobs.lines.inputs import Inputs
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import EVENT_FIELDS, TEXT_FIELDS, Table
 
@@ -151,6 +152,11 @@ class SparkEngine(Engine):
         )
         return held.where(~is_refused).unionByName(exactly)
 
+    def check_unchanged(self, inputs: Inputs) -> None:
+        # Spark reads a line that has grown past the size that was listed.
+        for file in inputs.event_files:
+            check_unchanged(file)
+
     def hold(self, rows: DataFrame) -> DataFrame:
         held = rows.persist(StorageLevel.MEMORY_AND_DISK)
         self._held.append(held)
@@ -203,7 +209,10 @@ class SparkEngine(Engine):
         if any("No space left on device" in text for text in said):
             return self.out_of_space()
         if any(TOO_LONG in text for text in said):
-            return line_too_long(self.settings.input_data_path)
+            return InputError(
+                f"{self.settings.input_data_path}: a line is longer than"
+                f" {LONGEST_LINE:,} bytes"
+            )
         for text in said:
             if unreadable := _UNREADABLE.search(text):
                 path = unquote(unreadable["path"])
@@ -285,9 +294,8 @@ class SparkEngine(Engine):
 
     def _lines(self, inputs: Inputs, links: Mapping[Path, Path]) -> DataFrame:
         """Lines that are not blank, as their bytes are, and each one's file's URI."""
-        if not inputs.event_files:
-            return self._session.createDataFrame([], "raw STRING, source_file STRING")
-        readable = [links.get(path, path) for path in inputs.event_files]
+        paths = (file.path for file in inputs.event_files)
+        readable = [links.get(path, path) for path in paths]
         read = self._session.read.text([_pattern(path) for path in readable])
         line = F.when(
             F.octet_length("value") > LONGEST_LINE, F.raise_error(F.lit(TOO_LONG))
@@ -303,7 +311,7 @@ class SparkEngine(Engine):
     def _links(self, inputs: Inputs) -> dict[Path, Path]:
         """Another way to each file that Hadoop cannot name: one with a colon."""
         links = {}
-        for number, path in enumerate(inputs.event_files):
+        for number, path in enumerate(file.path for file in inputs.event_files):
             if ":" in path.name:
                 link = self.store.scratch / f"lines-{number}{path.suffix}"
                 link.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from jobs.engine import Engine, find_inputs
-from jobs.errors import TooManyRejectedError
+from jobs.errors import InputError, TooManyRejectedError
 from jobs.events_split.config import EventsSplitSettings
 from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
 from jobs.ledger import LineAccount, percent
@@ -33,7 +33,7 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
     """
     from jobs.events_split import model
 
-    inputs = find_inputs(engine.settings.input_data_path)
+    inputs = find_inputs(engine.settings.input_data_path, engine.store.prefix)
     key = settings.pseudonym_key
 
     def judge(lines: "DataFrame") -> "DataFrame":
@@ -48,14 +48,17 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
         (outcome, detail): lines
         for outcome, detail, lines in engine.collect(model.tally(judged))
     }
+    engine.check_unchanged(inputs)
+    if not tally:
+        raise InputError(
+            f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
+        )
     rejects = engine.rewrite(model.only_rejected(judged), {"raw": concealing(key)})
     engine.stage(REJECTED_EVENTS, rejects.distinct())
     rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
     _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
 
     notes = []
-    if not inputs.event_files:
-        notes.append(f"There is no event file in {inputs.root}.")
     for table, rows in ((USERS, model.users), (VIDEOS, model.videos)):
         path = inputs.attributes(table.name)
         if path is None:

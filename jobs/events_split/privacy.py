@@ -9,10 +9,13 @@ import json
 import re
 from collections.abc import Callable
 
+from jobs.lines.exact import LONG_LINE, is_json
+
 MASK = "***"
 NEVER_STORED = "ip"
 IDS = ("user_id", "account_id", "initiator_id")
 
+_PIECES_AT_ONCE = 10_000
 _COLONS_BEFORE_IPV4 = 6  # the fewest of an address without ::
 
 _INT64 = range(-(2**63), 2**63)
@@ -67,8 +70,8 @@ def concealing(key: str | None) -> Hide:
     def concealed(line: str | None) -> str | None:
         if line is None:
             return None
-        shown = fields.sub(conceal, line)
-        return shown if _is_json(line) else _without_addresses(shown)
+        shown = _replaced(fields, conceal, line)
+        return shown if is_json(line) else _without_addresses(shown)
 
     return concealed
 
@@ -129,16 +132,25 @@ def _hidden(name: str, value: str, key: str | None) -> str:
     return f'"{number_pseudonym(key)(str(int(token)))}"'
 
 
-def _is_json(line: str) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _without_addresses(line: str) -> str:
-    return _MAYBE_IPV6.sub(_mask_ipv6, _IPV4.sub(MASK, line))
+    without_ipv4 = _replaced(_IPV4, lambda match: MASK, line)
+    return _replaced(_MAYBE_IPV6, _mask_ipv6, without_ipv4)
+
+
+def _replaced(
+    pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], line: str
+) -> str:
+    """What ``pattern.sub`` gives; of a long line it keeps no object for each match."""
+    if len(line) <= LONG_LINE:
+        return pattern.sub(replacement, line)
+    done, pieces, end = [], [], 0
+    for match in pattern.finditer(line):
+        pieces += [line[end : match.start()], replacement(match)]
+        end = match.end()
+        if len(pieces) > _PIECES_AT_ONCE:
+            done.append("".join(pieces))
+            pieces = []
+    return "".join((*done, *pieces, line[end:]))
 
 
 def _mask_ipv6(match: re.Match[str]) -> str:

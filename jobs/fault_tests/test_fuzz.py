@@ -150,7 +150,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
     from jobs.events_split import model
 
     rows = engine.judged(
-        find_inputs(str(folder)),
+        find_inputs(str(folder), engine.store.prefix),
         lambda lines: lines.transform(model.with_typed_fields)
         .withColumn("reason", model.rejection())
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})

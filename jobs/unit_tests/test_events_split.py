@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.engine import Engine, find_inputs
+from jobs.engine import Engine, Inputs, find_inputs
 from jobs.errors import InputError
 from jobs.events_split import model
 from jobs.tables import USERS, VIDEOS
@@ -41,7 +41,7 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
             content = text.encode() if isinstance(text, str) else text
             (folder / f"{i:04}.jsonl").write_bytes(content)
         rows = engine.judged(
-            find_inputs(str(folder)),
+            find_inputs(str(folder), engine.store.prefix),
             lambda read: read.transform(model.with_typed_fields)
             .withColumn("reason", model.rejection())
             .withColumns({"outcome": model.outcome(), "detail": model.detail()})
@@ -54,6 +54,11 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
         return sorted(verdicts, key=lambda verdict: verdict["source_file"])
 
     return judge
+
+
+def inputs_of(folder: Path) -> Inputs:
+    """The event files in its folder ``in``."""
+    return find_inputs(str(folder / "in"), folder / "out")
 
 
 def as_read(lines: Any) -> Any:
@@ -337,7 +342,9 @@ def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
     content = b'\xef\xbb\xbf{"event": "a"}\r\n\r\n \t\n\n{"event": "b"}\n{"event": "c"}'
     (tmp_path / "in" / "a b [1].json").write_bytes(content)
     (tmp_path / "in" / "ü+%20.ndjson.gz").write_bytes(gzip.compress(b"\n{}\r\n[]\n"))
-    rows = engine.judged(find_inputs(str(tmp_path / "in")), as_read)
+    rows = engine.judged(
+        find_inputs(str(tmp_path / "in"), engine.store.prefix), as_read
+    )
     assert rows_of(rows.select("source_file", "line", "is_object")) == sorted(
         [
             ("a b [1].json", '{"event": "a"}', True),
@@ -379,7 +386,9 @@ def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of
         "plain.json": b'{"event": "d"}',
     }.items():
         (tmp_path / "in" / name).write_bytes(content)
-    rows = engine.judged(find_inputs(str(tmp_path / "in")), as_read)
+    rows = engine.judged(
+        find_inputs(str(tmp_path / "in"), engine.store.prefix), as_read
+    )
     assert rows_of(rows.select("source_file", "line", "event")) == sorted(
         [
             ("a.json", '{"event": "a"}', "a"),
@@ -421,7 +430,9 @@ def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
     lines = ['{"event": "page_view"}'] * 60_000
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
-    judged = engine.judged(find_inputs(str(tmp_path / "in")), model.judge)
+    judged = engine.judged(
+        find_inputs(str(tmp_path / "in"), engine.store.prefix), model.judge
+    )
     assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
         ("u", "NZ")
     ]
@@ -448,7 +459,7 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
     folder.mkdir()
     (folder / name).write_text('{"event": "a"}')
     for path in (folder, folder / name):
-        rows = engine.judged(find_inputs(str(path)), as_read)
+        rows = engine.judged(find_inputs(str(path), engine.store.prefix), as_read)
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
 
 
@@ -462,9 +473,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
         return as_read(lines)
 
     with pytest.raises(Exception) as failed:  # each engine has its own
-        engine.collect(
-            engine.judged(find_inputs(str(tmp_path / "in")), as_read_too_late)
-        )
+        engine.collect(engine.judged(inputs_of(tmp_path), as_read_too_late))
     explained = engine.explain(failed.value)
     assert isinstance(explained, InputError)
     assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
@@ -486,7 +495,8 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
 
 def test_no_lines_give_no_rows(engine, tmp_path):
     (tmp_path / "in").mkdir()
-    judged = engine.judged(find_inputs(str(tmp_path / "in")), model.judge)
+    (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
+    judged = engine.judged(inputs_of(tmp_path), model.judge)
     assert engine.collect(model.tally(judged)) == []
     assert engine.collect(model.only_playback_events(judged)) == []
 

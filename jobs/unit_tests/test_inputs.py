@@ -1,14 +1,13 @@
 """Which files INPUT_DATA_PATH names."""
 
 import csv
-import gzip
 import os
 from pathlib import Path
 
 import pytest
 
-from jobs.engine.inputs import check_gzip_files, find_inputs, tidy_csv
 from jobs.errors import InputError
+from jobs.lines.inputs import find_inputs, tidy_csv
 
 
 @pytest.fixture
@@ -22,12 +21,16 @@ def folder(tmp_path):
     return tmp_path
 
 
+def find(path, prefix="/nowhere"):
+    return find_inputs(str(path), Path(prefix))
+
+
 def names(inputs):
-    return [str(path.relative_to(inputs.root)) for path in inputs.event_files]
+    return [file.name for file in inputs.event_files]
 
 
 def test_a_directory_gives_its_event_files_but_no_hidden_ones(folder):
-    inputs = find_inputs(str(folder))
+    inputs = find(folder)
     assert names(inputs) == ["a.json", "b.jsonl", "c.ndjson.gz"]
     assert inputs.attributes("users") == folder / "users.csv"
     assert inputs.attributes("videos") is None
@@ -35,27 +38,27 @@ def test_a_directory_gives_its_event_files_but_no_hidden_ones(folder):
 
 
 def test_a_glob_reaches_deeper_and_its_root_is_what_holds_no_magic(folder):
-    inputs = find_inputs(f"{folder}/**/*.json")
+    inputs = find(f"{folder}/**/*.json")
     assert inputs.root == folder
     assert names(inputs) == ["a.json", "deeper/g.json"]
-    assert find_inputs(f"{folder}/[ab].*").root == folder
+    assert find(f"{folder}/[ab].*").root == folder
 
 
 def test_a_file_stands_for_itself(folder):
-    inputs = find_inputs(str(folder / "b.jsonl"))
+    inputs = find(folder / "b.jsonl")
     assert (names(inputs), inputs.root) == (["b.jsonl"], folder)
 
 
 def test_a_name_with_magic_characters_is_a_name_if_it_exists(folder):
     odd = folder / "day[1]*.json"
     odd.touch()
-    assert names(find_inputs(str(odd))) == ["day[1]*.json"]
+    assert names(find(odd)) == ["day[1]*.json"]
 
 
 @pytest.mark.parametrize("path", ["nowhere", "no*match", "*.txt", "d.txt", "_e.json"])
 def test_a_path_that_names_no_event_file_is_named(folder, path):
     with pytest.raises(InputError, match=path.replace("*", r"\*")):
-        find_inputs(str(folder / path))
+        find(folder / path)
 
 
 @pytest.mark.parametrize(
@@ -72,40 +75,72 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, make, fault):
         name = os.fsdecode(name)
     make(tmp_path / name)
     with pytest.raises(InputError) as refused:
-        find_inputs(str(tmp_path))
+        find(tmp_path)
     assert fault in str(refused.value)
     assert "a" in str(refused.value).rsplit("/", 1)[-1]
 
 
-LINES = b'{"a": 1}\n' * 5000
-PACKED = gzip.compress(LINES, mtime=0)
+@pytest.mark.parametrize("path", [".", "**/*.json"])
+def test_a_place_without_an_event_file_is_named(tmp_path, path):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "_hidden.json").touch()
+    with pytest.raises(InputError, match="no event file is there"):
+        find(tmp_path / path)
 
 
-BROKEN = {
-    "without its last byte": PACKED[:-1],
-    "without its checksum": PACKED[:-8],
-    "half of it": PACKED[: len(PACKED) // 2],
-    "half of its header": PACKED[:5],
-    "another checksum": PACKED[:-8] + b"\0" + PACKED[-7:],
-    "another bit": PACKED[:40] + bytes([PACKED[40] ^ 1]) + PACKED[41:],
-    "text after it": PACKED + b"garbage",
-    "zeros after it": PACKED + b"\0" * 512,
-    "not packed": LINES,
-}
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.json", ["a.json", "x/b.json", "x/y/c.json"]),
+        ("**", ["a.json", "x/b.json", "x/y/c.json", "x/y/d.jsonl"]),
+        ("*/*.json", ["x/b.json"]),
+        ("x/**/*.json*", ["b.json", "y/c.json", "y/d.jsonl"]),
+        ("**/y/**/*.json", ["x/y/c.json"]),
+        ("x/?/[cd].*", ["y/c.json", "y/d.jsonl"]),
+    ],
+)
+def test_a_glob_matches_name_by_name_and_nothing_hidden(tmp_path, pattern, found):
+    hidden = ("_temporary/0/e.json", ".git/f.json", "x/_tmp/g.json", "x/.h.json")
+    for name in ("a.json", "x/b.json", "x/y/c.json", "x/y/d.jsonl", *hidden):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert names(find(tmp_path / pattern)) == found
 
 
-@pytest.mark.parametrize("broken", BROKEN)
-def test_a_gzip_file_that_is_not_whole_is_named(tmp_path, broken):
-    path = tmp_path / "a.json.gz"
-    path.write_bytes(BROKEN[broken])
-    with pytest.raises(InputError, match=r"a\.json\.gz: "):
-        check_gzip_files([path])
+def test_links_to_folders_are_not_followed_and_one_file_counts_once(tmp_path):
+    folder = tmp_path / "in"
+    (folder / "a").mkdir(parents=True)
+    (folder / "b").mkdir()
+    (folder / "b" / "day.json").write_text("{}")
+    (folder / "a" / "loop").symlink_to(folder)
+    (folder / "b" / "loop").symlink_to(folder / "a")
+    (folder / "a" / "again.json").symlink_to(folder / "b" / "day.json")
+    os.link(folder / "b" / "day.json", folder / "b" / "more.json")
+    assert names(find(f"{folder}/**/*.json")) == ["a/again.json"]
+    assert names(find(folder / "b")) == ["day.json"]
+    (tmp_path / "link").symlink_to(folder / "b")
+    assert names(find(tmp_path / "link")) == ["day.json"]
 
 
-def test_gzip_files_may_be_joined(tmp_path):
-    path = tmp_path / "a.json.gz"
-    path.write_bytes(PACKED + gzip.compress(b"") + PACKED)
-    check_gzip_files([path])
+def test_the_prefix_is_never_read(tmp_path):
+    for name in ("day.json", "out/_runs/1.json", "out/report/answers.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "answers.json").symlink_to(tmp_path / "out/report/answers.json")
+    prefix = tmp_path / "out"
+    assert names(find(f"{tmp_path}/**/*.json", prefix)) == ["day.json"]
+    for inside in ("out", "out/report", "out/_runs/*.json", "answers.json"):
+        with pytest.raises(InputError, match="no event file is there"):
+            find(tmp_path / inside, prefix)
+
+
+def test_an_input_within_the_prefix_is_read_if_it_is_none_of_its_tables(tmp_path):
+    for name in ("raw/day.json", "users/day.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert names(find(tmp_path / "raw", tmp_path)) == ["day.json"]
+    with pytest.raises(InputError, match="no event file is there"):
+        find(tmp_path / "users", tmp_path)
 
 
 def tidied(path, names):

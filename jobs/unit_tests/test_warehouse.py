@@ -112,19 +112,21 @@ def test_a_table_that_is_not_there_has_no_view(tmp_path):
 def test_a_table_that_was_empty_shows_its_rows_when_it_has_some(tmp_path):
     (tmp_path / "in").mkdir()
     event = {"event_name": "like", "timestamp": "2021-01-01T00:00:00", "user_id": "u"}
-    for content in ("", json.dumps(event)):
-        (tmp_path / "in" / "e.jsonl").write_text(content)
+    for name, line in (("ignored", {"event": "page_view"}), ("kept", event)):
+        (tmp_path / "in" / "e.jsonl").write_text(json.dumps(line))
         arguments = [
             f"--input-data-path={tmp_path / 'in'}",
             f"--output-data-path-prefix={tmp_path}",
             "--log-level=ERROR",
         ]
-        jobs = JOBS[:2] if content else JOBS  # the warehouse is that of the first run
+        jobs = (
+            JOBS[:2] if name == "kept" else JOBS
+        )  # the warehouse is that of the first run
         assert main(*jobs, summary="", arguments=arguments) == 0
         with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
             days = "SELECT session_start_day::VARCHAR FROM mart.fact_user_session"
             found = connection.execute(days).fetchall()
-        assert found == ([("2021-01-01",)] if content else [])
+        assert found == ([("2021-01-01",)] if name == "kept" else [])
 
 
 def test_an_answer_is_a_table(sql):

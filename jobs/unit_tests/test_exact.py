@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.engine.json_lines import plain_line
+from jobs.lines.exact import is_json, plain_line, plain_long_line
 from jobs.tables import EVENT_FIELDS
 
 JSON = st.recursive(
@@ -40,6 +40,32 @@ def test_a_line_is_an_object_if_a_strict_reader_says_so(line):
     except ValueError:
         is_object = False
     assert (plain_line(line) is not None) == is_object
+
+
+SPACED = st.sampled_from([(",", ":"), (", ", " : "), (",\t", ":\n ")])
+
+
+@given(
+    st.dictionaries(st.sampled_from(EVENT_FIELDS) | st.text(), JSON) | JSON,
+    SPACED,
+    st.booleans(),
+    st.integers(0, 200),
+    st.sampled_from(["", ",", "]", "}", "[", "{", '"', "\\", ":", "0", "null", "\t"]),
+)
+def test_a_long_line_is_read_as_a_short_one(value, separators, is_ascii, at, broken):
+    text = json.dumps(value, separators=separators, ensure_ascii=is_ascii)
+    for line in (text, text[:at] + broken + text[at + len(broken) :], text[:at]):
+        if "NaN" not in line and "Infinity" not in line:
+            assert plain_long_line(line.encode(errors="replace")) == plain_line(
+                line.encode(errors="replace").decode()
+            )
+
+
+@given(JSON.map(json.dumps) | st.text())
+def test_a_long_text_is_json_if_a_short_one_is(text):
+    padded = text + " " * 1_000_001
+    if "NaN" not in text and "Infinity" not in text and "\x0b" not in text:
+        assert is_json(padded) == is_json(text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,263 @@
+"""The exact reading of a line that an engine's own JSON reader may read otherwise.
+
+The engines' readers are fast, and agree on a *plain* line: strict JSON in which the
+field types say no more than their text does. Lines that may not be plain are sent
+through :func:`plain_line` first. This module is plain Python, so that its verdict is
+the same under both engines.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.tables import EVENT_FIELDS, TEXT_FIELDS
+
+LONGEST_LINE = 128 * 1024 * 1024
+"""Bytes. A longer line is no event log's, and no engine is asked to hold it."""
+
+LONG_LINE = 1_000_000
+"""Bytes. A longer line is read without an object in memory for each of its values."""
+
+DEEPEST_NESTING = 500
+"""Levels of arrays and objects, the line's own included; deeper ones are no event."""
+
+SUSPICIOUS_LENGTH = 2 * DEEPEST_NESTING
+"""Bytes. A line of fewer cannot open and close so many levels that one is too deep."""
+
+_TEXT_KEYS = "|".join(TEXT_FIELDS)
+
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?')
+_NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
+# Escapes in the order they are read: whole pairs are skipped, as is what a backslash
+# quotes, and so a half that is found stands alone.
+_ESCAPE = (
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+_ESCAPES = re.compile(_ESCAPE)
+_ESCAPES_IN_BYTES = re.compile(_ESCAPE.encode())
+
+# The parts of RFC 8259 that a long line is read by. No repetition ever gives back what
+# it took, so that none remembers where it was.
+_BLANKS = rb"[ \t\n\r]*+"
+_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_SCALAR = rb"(?:%s|%s|true|false|null)" % (_TEXT, _NUMBER)
+_KEY = rb"%s%s:%s" % (_TEXT, _BLANKS, _BLANKS)
+_SCALARS = re.compile(rb"(?:%s%s,%s)*+" % (_SCALAR, _BLANKS, _BLANKS))
+_PAIR = rb"%s%s%s,%s" % (_KEY, _SCALAR, _BLANKS, _BLANKS)
+_PAIRS = re.compile(rb"(?:%s)*+" % _PAIR)
+_MAY_BE_FIELD = rb'"(?:(?:%s)"|[^"\\]*+\\)' % "|".join(EVENT_FIELDS).encode()
+_OTHER_PAIRS = re.compile(rb"(?:(?!%s)%s)*+" % (_MAY_BE_FIELD, _PAIR))
+_A_TEXT, _A_SCALAR, _A_KEY, _SOME_BLANKS = map(
+    re.compile, (_TEXT, _SCALAR, _KEY, _BLANKS)
+)
+_ARRAY, _OBJECT, _COMMA = b"[{,"
+_CLOSING = {_ARRAY: ord("]"), _OBJECT: ord("}")}
+
+MISTYPED = (
+    rf'"(?:(?:{_TEXT_KEYS})"\s*:\s*(?:-?\d+[.eE]|[\[{{])|user_id"\s*:\s*[^"n\s]'
+    r'|value"\s*:\s*"[^"]|initiator_id"\s*:\s*"-)'
+)
+"""Finds a field whose JSON type matters: its text alone would be judged otherwise."""
+
+ESCAPED_KEY = r'\\u[0-9a-fA-F]{4}[^"]*"\s*:'
+"""Finds a key that other expressions cannot see for its escapes."""
+
+
+def plain_line(line: str | None) -> str | None:
+    """The same event as a plain line, or None if the line is not one JSON object.
+
+    The rules, on top of RFC 8259:
+
+    - Of a repeated key the first counts.
+    - A text field's string is its text, a number or boolean its JSON text as written,
+      an array or object null. ``user_id`` is a string or null.
+    - ``initiator_id`` and ``value`` keep what their rules may accept. Anything else
+      becomes ``false``, which they refuse as well.
+    - Half a surrogate pair is no text, so a line with one is no JSON.
+    - Nor is a line that nests deeper than DEEPEST_NESTING.
+    """
+    if line is None:
+        return None
+    if len(line) > LONG_LINE:
+        return plain_long_line(line.encode())
+    if _nests_too_deep(line) or _has_half_a_pair(line):
+        return None
+    try:
+        fields = json.loads(line, **_AS_WRITTEN)
+    except ValueError:
+        return None
+    return _plain(fields) if isinstance(fields, dict) else None
+
+
+def plain_long_line(line: bytes | memoryview) -> str | None:
+    """What :func:`plain_line` gives, of UTF-8; memory holds its fields' texts alone."""
+    if any(escape["half"] for escape in _ESCAPES_IN_BYTES.finditer(line)):
+        return None
+    try:
+        return _plain(_fields_of_object(line))
+    except (ValueError, IndexError):
+        return None
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is JSON; a long one takes little memory, but no ``NaN``."""
+    try:
+        if len(text) <= LONG_LINE:
+            json.loads(text)
+            return True
+        line = text.encode()
+        end = _end_of_value(line, _after_blanks(line, 0))
+        return _after_blanks(line, end) == len(line)
+    except (ValueError, IndexError, RecursionError):
+        return False
+
+
+def _plain(fields: Mapping[str, Any]) -> str:
+    tokens = (f'"{name}":{_token(name, fields.get(name))}' for name in EVENT_FIELDS)
+    return "{" + ",".join(tokens) + "}"
+
+
+class _Number(str):
+    """A JSON number as it is written."""
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+_AS_WRITTEN: dict[str, Any] = {
+    "parse_int": _Number,
+    "parse_float": _Number,
+    "parse_constant": _refuse,
+    "object_pairs_hook": _first_of_each_key,
+}
+
+
+def _nests_too_deep(line: str) -> bool:
+    if line.count("[") + line.count("{") <= DEEPEST_NESTING:
+        return False
+    depth = 0
+    for bracket in _NOT_BRACKETS.sub("", _STRING.sub("", line)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST_NESTING:
+            return True
+    return False
+
+
+def _has_half_a_pair(line: str) -> bool:
+    return any(escape["half"] for escape in _ESCAPES.finditer(line))
+
+
+def _token(name: str, value: Any) -> str:
+    if value is None:
+        return "null"
+    if name in TEXT_FIELDS:
+        return _text_token(value)
+    if name == "user_id":
+        is_text = isinstance(value, str) and not isinstance(value, _Number)
+        return _text_token(value) if is_text else "null"
+    if isinstance(value, _Number):
+        return value
+    if value == "" or (name == "initiator_id" and _is_digits(value)):
+        return json.dumps(value)
+    return "false"
+
+
+def _text_token(value: Any) -> str:
+    if isinstance(value, bool):
+        return f'"{json.dumps(value)}"'
+    if isinstance(value, _Number):
+        return f'"{"0" if value == "-0" else value}"'
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else "null"
+
+
+def _is_digits(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()
+
+
+def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
+    """The event's fields in a long line; what is nested in them is an empty list.
+
+    Raises:
+        ValueError, IndexError: it is not one JSON object.
+    """
+    fields: dict[str, Any] = {}
+    at = _after_blanks(line, 0)
+    if line[at] != _OBJECT:
+        raise ValueError("no object")
+    at = _after_blanks(line, at + 1)
+    is_open = line[at] != _CLOSING[_OBJECT]
+    while is_open:
+        at = _end(_OTHER_PAIRS, line, at)
+        key_end = _end(_A_TEXT, line, at)
+        name = json.loads(bytes(line[at:key_end]))
+        start = _end(_A_KEY, line, at)
+        end = _end_of_value(line, start)
+        if name in EVENT_FIELDS:
+            is_nested = line[start] in _CLOSING
+            token = b"[]" if is_nested else bytes(line[start:end])
+            fields.setdefault(name, json.loads(token, **_AS_WRITTEN))
+        at = _after_blanks(line, end)
+        is_open = line[at] == _COMMA
+        if is_open:
+            at = _after_blanks(line, at + 1)
+    if line[at] != _CLOSING[_OBJECT] or _after_blanks(line, at + 1) != len(line):
+        raise ValueError("no end")
+    return fields
+
+
+def _end_of_value(line: bytes | memoryview, at: int) -> int:
+    """Where the JSON value that begins here ends.
+
+    Raises:
+        ValueError, IndexError: it is none, or nests too deep.
+    """
+    inside = bytearray()  # what has been opened and not closed
+    while True:
+        if line[at] in _CLOSING:
+            inside.append(line[at])
+            if len(inside) >= DEEPEST_NESTING:
+                raise ValueError("nests too deep")
+            at = _after_blanks(line, at + 1)
+            if line[at] != _CLOSING[inside[-1]]:
+                at = _next_value(line, at, inside[-1])
+                continue
+        else:
+            at = _end(_A_SCALAR, line, at)
+            if not inside:
+                return at
+            at = _after_blanks(line, at)
+        while line[at] == _CLOSING[inside[-1]]:
+            inside.pop()
+            at += 1
+            if not inside:
+                return at
+            at = _after_blanks(line, at)
+        if line[at] != _COMMA:
+            raise ValueError("no comma")
+        at = _next_value(line, _after_blanks(line, at + 1), inside[-1])
+
+
+def _next_value(line: bytes | memoryview, at: int, inside: int) -> int:
+    """The start of the last scalar, or the first nested value, from here on."""
+    if inside == _ARRAY:
+        return _end(_SCALARS, line, at)
+    return _end(_A_KEY, line, _end(_PAIRS, line, at))
+
+
+def _after_blanks(line: bytes | memoryview, at: int) -> int:
+    return _end(_SOME_BLANKS, line, at)
+
+
+def _end(pattern: re.Pattern[bytes], line: bytes | memoryview, at: int) -> int:
+    found = pattern.match(line, at)
+    if not found:
+        raise ValueError("no JSON")
+    return found.end()

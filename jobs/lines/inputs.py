@@ -1,0 +1,177 @@
+"""INPUT_DATA_PATH: which files hold events, and where the two CSV files are."""
+
+import csv
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.errors import InputError
+from jobs.lines.exact import LONGEST_LINE
+from jobs.lines.files import EventFile, listed
+from jobs.tables import TABLES
+
+_EVENT_FILE_ENDINGS = tuple(
+    ending + packed
+    for ending in (".json", ".jsonl", ".ndjson")
+    for packed in ("", ".gz")
+)
+_HIDDEN = (".", "_")  # as Spark and Hive have it
+_FOLDERS_BESIDE_TABLES = ("_failed", "_runs", "_tmp", "report")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one run, as they were when they were listed.
+
+    Attributes:
+        path: INPUT_DATA_PATH, as it was given.
+        root: the directory that source_file is relative to; users.csv and videos.csv
+            lie in it.
+        event_files: in the order of their paths; one file under several names is
+            there once, by the first of them.
+    """
+
+    path: str
+    root: Path
+    event_files: tuple[EventFile, ...]
+
+    def attributes(self, name: str) -> Path | None:
+        """The CSV file ``{name}.csv``, or None if there is none."""
+        path = self.root / f"{name}.csv"
+        return path if os.path.lexists(path) else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all event files, as they lie on the disk."""
+        return sum(file.size for file in self.event_files)
+
+
+def find_inputs(input_data_path: str, prefix: Path) -> Inputs:
+    """The event files of a directory, a glob or a file.
+
+    No link to a folder is followed.
+
+    Args:
+        input_data_path: INPUT_DATA_PATH.
+        prefix: where the tables are; what lies in it is no input.
+
+    Raises:
+        InputError: the path does not exist, names no event file, or cannot be read.
+    """
+    path = Path(os.path.abspath(input_data_path))  # noqa: PTH100 - follows no links
+    if path.is_dir():
+        root, pattern = path, None
+    elif path.exists():
+        root, pattern = path.parent, None
+        if not _is_event_file(path.name):
+            raise InputError(
+                f"{input_data_path}: an event file ends in .json, .jsonl or .ndjson,"
+                " optionally .gz, and begins with neither . nor _"
+            )
+    elif glob.has_magic(input_data_path):
+        root = next(p for p in path.parents if not glob.has_magic(str(p)))
+        pattern = path.relative_to(root).parts
+    else:
+        raise InputError(f"{input_data_path}: no such file or directory")
+    outputs = _outputs(root, prefix)
+    found = [path] if path.is_file() else _files(root, outputs, is_deep=bool(pattern))
+    event_files: dict[tuple[int, int], EventFile] = {}
+    for name in sorted(found):
+        if (
+            _is_event_file(name.name)
+            and (not pattern or _matches(name.relative_to(root).parts, pattern))
+            and not _is_within(name, outputs)
+        ):
+            file = listed(name, root)
+            event_files.setdefault(file.identity, file)
+    if not event_files:
+        raise InputError(
+            f"{input_data_path}: no event file is there; one ends in .json, .jsonl or"
+            " .ndjson, optionally .gz"
+        )
+    return Inputs(input_data_path, root, tuple(event_files.values()))
+
+
+def tidy_csv(path: Path, names: Sequence[str], tidy: Path) -> None:
+    """Write these columns of a CSV file to a new one that can be read in one way only.
+
+    It has no header, the columns in this order, and every field in quotes; a field that
+    a row does not have, or a column that the file does not have, is empty.
+
+    Raises:
+        InputError: the file cannot be read, or lacks the first name, the key.
+    """
+    csv.field_size_limit(LONGEST_LINE)
+    with tidy.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        row_number = 1
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as source:
+                rows = csv.reader(source, strict=True)
+                header = next(rows, [])
+                if names[0] not in header:
+                    raise InputError(f"{path}: its header has no column {names[0]}")
+                positions = [header.index(n) if n in header else None for n in names]
+                for row_number, row in enumerate(rows, start=2):  # noqa: B007
+                    if row:
+                        writer.writerow([_field(row, at) for at in positions])
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not UTF-8 after row {row_number}") from error
+        except csv.Error as error:
+            raise InputError(f"{path}: {error} after row {row_number}") from error
+
+
+def _field(row: Sequence[str], position: int | None) -> str:
+    return row[position] if position is not None and position < len(row) else ""
+
+
+def _is_event_file(name: str) -> bool:
+    return name.endswith(_EVENT_FILE_ENDINGS) and not name.startswith(_HIDDEN)
+
+
+def _files(folder: Path, outputs: Sequence[Path], is_deep: bool) -> Iterator[Path]:
+    """What is no folder in a folder, and in those below it, if it is to be deep."""
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}") from error
+    for entry in found:
+        if not entry.is_dir():
+            yield Path(entry.path)
+        elif is_deep and not (
+            entry.is_symlink()
+            or entry.name.startswith(_HIDDEN)
+            or _is_within(Path(entry.path), outputs)
+        ):
+            yield from _files(Path(entry.path), outputs, is_deep)
+
+
+def _outputs(root: Path, prefix: Path) -> list[Path]:
+    """The folders that are no input: the prefix, or what is ours of one around it."""
+    if prefix.resolve() in root.resolve().parents:
+        names = (*(table.name for table in TABLES), *_FOLDERS_BESIDE_TABLES)
+        return [prefix.resolve() / name for name in names]
+    return [prefix.resolve()]
+
+
+def _is_within(path: Path, folders: Sequence[Path]) -> bool:
+    return any(path.resolve().is_relative_to(folder) for folder in folders)
+
+
+def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a glob matches a path: ``**`` any folders, the rest one name each."""
+    if not pattern:
+        return not names
+    if pattern[0] == "**":
+        return any(_matches(names[n:], pattern[1:]) for n in range(len(names) + 1))
+    return (
+        names != ()
+        and fnmatch.fnmatchcase(names[0], pattern[0])
+        and _matches(names[1:], pattern[1:])
+    )

@@ -1,0 +1,122 @@
+"""No line is lost between two chunks, wherever they are cut."""
+
+import gzip
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.errors import InputError
+from jobs.lines import chunks
+from jobs.lines.chunks import chunks_of, lines_of, lines_of_files
+from jobs.lines.files import listed
+
+LINE_ENDS = (b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n")
+MARKS = (b"\xef\xbb\xbf", b"\xef\xbb", b"\xff", b"\0", "\u00fc\u2028".encode())
+PIECES = st.sampled_from((b"{}", b"a", b" ", b"\t", b"x" * 30, *LINE_ENDS, *MARKS))
+
+
+def expected(content):
+    """The lines that are not blank, by the shortest way that is obviously right."""
+    lines = re.split(b"\r\n|\n|\r", content)
+    lines = [re.sub(b"^(\xef\xbb\xbf)+", b"", line) for line in lines]
+    return [line.decode(errors="replace") for line in lines if line.strip(b" \t")]
+
+
+def texts(lines):
+    return [
+        lines.data[start:end].tobytes().decode()
+        for start, end in zip(lines.starts, lines.ends, strict=True)
+    ]
+
+
+def read(path, size):
+    file = listed(path, path.parent)
+    return [
+        text for data in chunks_of(file, size) for text in texts(lines_of(file, data))
+    ]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("chunks") / "a.json"
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=30).map(b"".join), st.integers(1, 40))
+def test_lines_are_those_of_the_bytes_wherever_chunks_are_cut(path, content, size):
+    path.write_bytes(content)
+    assert read(path, size) == expected(content)
+
+
+def test_no_line_is_lost_at_a_hundred_thousand_boundaries(tmp_path):
+    chance = random.Random(0)
+    boundaries = 0
+    while boundaries < 100_000:
+        ends = chance.choice([(b"\n",), (b"\r\n",), (b"\r",), (b"\n", b"\r\n", b"\r")])
+        lines = [b"x" * chance.randrange(60) + chance.choice(ends) for _ in range(2000)]
+        content = b"".join(lines) + b"y" * chance.choice((0, 1, 300))
+        size = chance.randrange(1, 50)
+        name = chance.choice(("a.json", "a.json.gz"))
+        (tmp_path / name).write_bytes(
+            gzip.compress(content, 1) if name.endswith("gz") else content
+        )
+        assert read(tmp_path / name, size) == expected(content)
+        boundaries += len(content) // size
+
+
+def test_all_files_are_read_on_any_number_of_threads(tmp_path):
+    for number in range(7):
+        content = f"{number}\n" * number * 100
+        (tmp_path / f"{number}.json").write_text(content)
+    files = [listed(tmp_path / f"{number}.json", tmp_path) for number in range(7)]
+    for threads in (1, 2, 5):
+        found = [
+            text
+            for lines in lines_of_files(files, threads, size=64)
+            for text in texts(lines)
+        ]
+        assert sorted(found) == [str(n) for n in range(7) for _ in range(n * 100)]
+
+
+def test_an_error_in_one_file_ends_the_lines_of_all(tmp_path):
+    (tmp_path / "a.json").write_text("1\n" * 100_000)
+    (tmp_path / "b.json.gz").write_text("no gzip")
+    files = [listed(tmp_path / name, tmp_path) for name in ("a.json", "b.json.gz")]
+    with pytest.raises(InputError, match=r"b\.json\.gz: "):
+        list(lines_of_files(files, 2, size=64))
+
+
+def test_a_line_of_bytes_that_are_no_text_is_replaced_and_read_exactly(path):
+    path.write_bytes(b'{"a": 1}\n{"b": "\xff"}\n{"c": "\xc3\xbc"}')
+    file = listed(path, path.parent)
+    [data] = chunks_of(file)
+    lines = lines_of(file, data)
+    assert texts(lines) == ['{"a": 1}', '{"b": "\ufffd"}', '{"c": "\u00fc"}']
+    assert lines.exact == {1: ""}
+
+
+def test_a_long_line_is_read_exactly(path, monkeypatch):
+    monkeypatch.setattr(chunks, "LONG_LINE", 20)
+    path.write_text(
+        '{"event": "a"}\n{"event": "a", "other": [[], {}]}\n{"event": "a", x}'
+    )
+    file = listed(path, path.parent)
+    [data] = chunks_of(file)
+    exact = lines_of(file, data).exact
+    assert list(exact) == [1]
+    assert exact[1].startswith('{"event":"a","timestamp":null')
+
+
+@pytest.mark.parametrize("size", [64, 10_000])
+def test_a_line_that_is_too_long_is_an_error_that_names_the_file(
+    path, monkeypatch, size
+):
+    monkeypatch.setattr(chunks, "LONGEST_LINE", 1000)
+    path.write_text("x" * 1000)
+    assert read(path, size) == ["x" * 1000]
+    path.write_text("y\n" + "x" * 1001 + "\nz")
+    with pytest.raises(InputError, match=r"a\.json: a line is longer than 1,000 bytes"):
+        read(path, size)
