@@ -4,8 +4,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,15 +72,36 @@ class _Stop:
 
     It handles signals. An engine that is cut short in a call may answer with an error
     of its own, or swallow the exception: whether a stop was asked for is known here.
+
+    Attributes:
+        is_asked: whether there was a signal.
+        has_to_wait: whether a signal is noted alone, and cuts nothing short.
     """
 
     def __init__(self) -> None:
         self.is_asked = False
+        self.has_to_wait = False
 
     def __call__(self, number: int, frame: object) -> None:
+        # The same signal again ends the process at once. One of the other kind does
+        # not: who stops a group of processes may send both.
+        signal.signal(number, signal.SIG_DFL)
+        if self.is_asked:
+            return
         self.is_asked = True
-        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-        raise KeyboardInterrupt
+        if not self.has_to_wait:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Cut nothing short in here; one who enters after a stop was asked for is."""
+        self.has_to_wait = True
+        try:
+            if self.is_asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self.has_to_wait = False
 
 
 def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) -> None:
@@ -98,6 +120,7 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) ->
         ledger["error"] = _in_one_line(error)
         raise
     finally:
+        stop.has_to_wait = True
         ledger["finished"] = datetime.now(UTC).isoformat()
         ledger["tables"] = store.origins()
         try:
@@ -123,10 +146,7 @@ def _run_jobs(
         for job, own_settings in jobs:
             store.ledger["settings"] |= shown(own_settings)
             with progress.step(job.name, "running"):
-                record = _run_job(job, own_settings, engine)
-            if stop.is_asked:
-                raise KeyboardInterrupt
-            store.ledger["jobs"].append(record.as_json())
+                record = _run_job(job, own_settings, engine, stop)
             show(record)
             for name in record.report.files:
                 progress.say(f"{job.name}: {settings.output_data_path_prefix}/{name}")
@@ -139,17 +159,24 @@ def _run_jobs(
         engine.close()
 
 
-def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
+def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRecord:
     started = time.perf_counter()
+    store = engine.store
     try:
         report = job.run(engine, own_settings)
     except TooManyRejectedError:
-        engine.store.publish()  # the rejected lines alone are staged, to be looked at
+        store.publish()  # the rejected lines alone are staged, to be looked at
         raise
     engine.release()
     check_staged(engine)
-    tables = engine.store.publish()
-    return JobRecord(job.name, time.perf_counter() - started, tables, report)
+    with stop.waiting():
+        tables = store.publish(told=asdict(report))
+        record = JobRecord(job.name, time.perf_counter() - started, tables, report)
+        store.ledger["jobs"].append(record.as_json())
+    if stop.is_asked:
+        raise KeyboardInterrupt
+    store.remove_replaced()
+    return record
 
 
 def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
