@@ -1,5 +1,6 @@
 """What every job's command does around its rules: settings, lock, ledger, exit code."""
 
+import glob
 import signal
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.checks import check_staged
@@ -15,6 +17,7 @@ from jobs.engine import Engine, Store, open_engine
 from jobs.errors import RunError, TooManyRejectedError
 from jobs.ledger import JobRecord, Report
 from jobs.settings import RunSettings, load, shown
+from jobs.tables import REJECTED_EVENTS
 
 if TYPE_CHECKING:
     from jobs.console import Progress
@@ -164,9 +167,9 @@ def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRec
     store = engine.store
     try:
         report = job.run(engine, own_settings)
-    except TooManyRejectedError:
-        store.publish()  # the rejected lines alone are staged, to be looked at
-        raise
+    except TooManyRejectedError as error:
+        kept = store.keep_failed(REJECTED_EVENTS)
+        raise TooManyRejectedError(f"{error}; {_how_to_look(kept)}") from error
     engine.release()
     check_staged(engine)
     with stop.waiting():
@@ -177,6 +180,14 @@ def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRec
         raise KeyboardInterrupt
     store.remove_replaced()
     return record
+
+
+def _how_to_look(rejected: Path) -> str:
+    files = f"{glob.escape(str(rejected))}/**/*.parquet".replace("'", "''")
+    return (
+        f"the rejected lines are in {rejected}, and DuckDB shows them: SELECT reason,"
+        f" source_file, raw FROM read_parquet('{files}', hive_partitioning = true)"
+    )
 
 
 def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
