@@ -36,12 +36,14 @@ class Job:
         summary: what ``--help`` says of it.
         settings: the class of its own settings.
         run: stages the job's tables; called with the engine and those settings.
+        only_reads: whether it leaves the prefix as it is, without a ledger of its run.
     """
 
     name: str
     summary: str
     settings: type[Any]
     run: Callable[[Engine, Any], Report]
+    only_reads: bool = False
 
 
 def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> int:
@@ -113,7 +115,8 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) ->
 
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
     prefix = settings.output_data_path_prefix
-    store = Store(prefix)
+    only_reads = all(job.only_reads for job, _ in jobs)
+    store = Store(prefix, only_reads)
     ledger = store.ledger
     ledger |= _opened(settings, store.run_id)
     try:
@@ -127,8 +130,9 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) ->
         ledger["finished"] = datetime.now(UTC).isoformat()
         ledger["tables"] = store.origins()
         try:
-            store.record()
-            progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
+            if not only_reads:
+                store.record()
+                progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
         finally:
             store.close()
 
@@ -173,7 +177,7 @@ def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRec
     engine.release()
     check_staged(engine)
     with stop.waiting():
-        tables = store.publish(told=asdict(report))
+        tables = {} if job.only_reads else store.publish(told=asdict(report))
         record = JobRecord(job.name, time.perf_counter() - started, tables, report)
         store.ledger["jobs"].append(record.as_json())
     if stop.is_asked:

@@ -9,6 +9,7 @@ from jobs.runner import main
 from jobs.tables import TABLES
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE, PIPELINE
+from jobs.verify.__main__ import JOB as VERIFY
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +128,7 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(
         assert connection.execute(query).fetchall() == [
             ("malformed_json", "a.json", '{"ip": "***"')
         ]
+    assert pipeline(VERIFY) == (0, "")
     assert pipeline(max_rejected_ratio=0.5) == (0, "")
     assert published.everything(prefix)["user_registration"] != (
         before["user_registration"]
