@@ -3,6 +3,7 @@
 ENGINE_UNDER_TEST chooses the engine. What a test tried is shown at the end.
 """
 
+import glob
 import json
 import shutil
 import subprocess
@@ -74,11 +75,17 @@ def run(
 
 
 def verify(prefix: Path) -> int:
-    """The exit code of a run that writes no table, and sweeps as any other does.
+    """The exit code of a run that only looks.
 
     It is one on the embedded engine, which is at home with what Spark has left, too.
     """
     return run(prefix, prefix, python=("-m", "jobs.verify"), ENGINE="duckdb")[0]
+
+
+def sweep(prefix: Path) -> None:
+    """The next run: one that writes no table, and ends what it finds begun."""
+    code, error = run(prefix, prefix, python=("-m", "jobs.report"), ENGINE="duckdb")
+    assert code == 0, error
 
 
 def assert_whole(prefix: Path, versions: list[Version]) -> None:
@@ -156,6 +163,18 @@ def prefix(tmp_path: Path, versions: list[Version]) -> Path:
 def tried(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Says what a test tried and how it went, for the summary."""
     return partial(record_property, "tried")
+
+
+def left_over(prefix: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in (prefix / "_tmp").iterdir())
+    except FileNotFoundError:  # a run is just sweeping it
+        return []
+
+
+def publishes(prefix: Path) -> bool:
+    # Not Path.glob, which fails on a folder that goes while it looks.
+    return glob.glob("*/publishing", root_dir=prefix / "_tmp") != []
 
 
 def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
