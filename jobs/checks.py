@@ -155,7 +155,7 @@ def failures(
         f" count(*) AS violations, min(example) AS example FROM ({check.violations})"
         for check in checks
     ]
-    reads = {*tables, *(read for check in checks for read in check.reads)}
+    reads = dict.fromkeys([*tables, *(read for c in checks for read in c.reads)])
     found = engine.query(" UNION ALL ".join(queries), reads) if queries else []
     return [Failure(*row) for row in sorted(found) if row[2]]
 
