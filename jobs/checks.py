@@ -3,7 +3,7 @@
 The rules of a row go through a table once; the others compare rows or tables.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.engine import Engine
@@ -140,20 +140,22 @@ _FURTHER_RULES: Mapping[Table, Mapping[str, str]] = {
 }
 
 
-def failures(engine: Engine, tables: Mapping[Table, object]) -> list[Failure]:
-    """The failed checks of these tables.
+def failures(
+    engine: Engine, tables: Mapping[Table, object], without: Collection[Check] = ()
+) -> list[Failure]:
+    """The failed checks of these tables, but for some that would not make sense.
 
     Raises:
         InputError: one of them, or another that a check reads, is not there.
     """
-    checks = [check for check in CHECKS if check.table in tables]
+    checks = [c for c in CHECKS if c.table in tables and c not in without]
     queries = [_broken_rules(table) for table in tables]
     queries += [
         f"SELECT {_text(check.table.name)} AS table_name, {_text(check.name)} AS rule,"
         f" count(*) AS violations, min(example) AS example FROM ({check.violations})"
         for check in checks
     ]
-    reads = {*tables, *(read for check in checks for read in check.reads)}
+    reads = dict.fromkeys([*tables, *(read for c in checks for read in c.reads)])
     found = engine.query(" UNION ALL ".join(queries), reads) if queries else []
     return [Failure(*row) for row in sorted(found) if row[2]]
 

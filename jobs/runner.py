@@ -1,12 +1,15 @@
 """What every job's command does around its rules: settings, lock, ledger, exit code."""
 
+import glob
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.checks import check_staged
@@ -14,6 +17,7 @@ from jobs.engine import Engine, Store, open_engine
 from jobs.errors import RunError, TooManyRejectedError
 from jobs.ledger import JobRecord, Report
 from jobs.settings import RunSettings, load, shown
+from jobs.tables import REJECTED_EVENTS
 
 if TYPE_CHECKING:
     from jobs.console import Progress
@@ -32,12 +36,14 @@ class Job:
         summary: what ``--help`` says of it.
         settings: the class of its own settings.
         run: stages the job's tables; called with the engine and those settings.
+        only_reads: whether it leaves the prefix as it is, without a ledger of its run.
     """
 
     name: str
     summary: str
     settings: type[Any]
     run: Callable[[Engine, Any], Report]
+    only_reads: bool = False
 
 
 def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> int:
@@ -71,15 +77,36 @@ class _Stop:
 
     It handles signals. An engine that is cut short in a call may answer with an error
     of its own, or swallow the exception: whether a stop was asked for is known here.
+
+    Attributes:
+        is_asked: whether there was a signal.
+        has_to_wait: whether a signal is noted alone, and cuts nothing short.
     """
 
     def __init__(self) -> None:
         self.is_asked = False
+        self.has_to_wait = False
 
     def __call__(self, number: int, frame: object) -> None:
+        # The same signal again ends the process at once. One of the other kind does
+        # not: who stops a group of processes may send both.
+        signal.signal(number, signal.SIG_DFL)
+        if self.is_asked:
+            return
         self.is_asked = True
-        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-        raise KeyboardInterrupt
+        if not self.has_to_wait:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Cut nothing short in here; one who enters after a stop was asked for is."""
+        self.has_to_wait = True
+        try:
+            if self.is_asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self.has_to_wait = False
 
 
 def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) -> None:
@@ -88,7 +115,8 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) ->
 
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
     prefix = settings.output_data_path_prefix
-    store = Store(prefix)
+    only_reads = all(job.only_reads for job, _ in jobs)
+    store = Store(prefix, only_reads)
     ledger = store.ledger
     ledger |= _opened(settings, store.run_id)
     try:
@@ -98,11 +126,13 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) ->
         ledger["error"] = _in_one_line(error)
         raise
     finally:
+        stop.has_to_wait = True
         ledger["finished"] = datetime.now(UTC).isoformat()
         ledger["tables"] = store.origins()
         try:
-            store.record()
-            progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
+            if not only_reads:
+                store.record()
+                progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
         finally:
             store.close()
 
@@ -123,10 +153,7 @@ def _run_jobs(
         for job, own_settings in jobs:
             store.ledger["settings"] |= shown(own_settings)
             with progress.step(job.name, "running"):
-                record = _run_job(job, own_settings, engine)
-            if stop.is_asked:
-                raise KeyboardInterrupt
-            store.ledger["jobs"].append(record.as_json())
+                record = _run_job(job, own_settings, engine, stop)
             show(record)
             for name in record.report.files:
                 progress.say(f"{job.name}: {settings.output_data_path_prefix}/{name}")
@@ -139,17 +166,32 @@ def _run_jobs(
         engine.close()
 
 
-def _run_job(job: Job, own_settings: Any, engine: Engine) -> JobRecord:
+def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRecord:
     started = time.perf_counter()
+    store = engine.store
     try:
         report = job.run(engine, own_settings)
-    except TooManyRejectedError:
-        engine.store.publish()  # the rejected lines alone are staged, to be looked at
-        raise
+    except TooManyRejectedError as error:
+        kept = store.keep_failed(REJECTED_EVENTS)
+        raise TooManyRejectedError(f"{error}; {_how_to_look(kept)}") from error
     engine.release()
     check_staged(engine)
-    tables = engine.store.publish()
-    return JobRecord(job.name, time.perf_counter() - started, tables, report)
+    with stop.waiting():
+        tables = {} if job.only_reads else store.publish(told=asdict(report))
+        record = JobRecord(job.name, time.perf_counter() - started, tables, report)
+        store.ledger["jobs"].append(record.as_json())
+    if stop.is_asked:
+        raise KeyboardInterrupt
+    store.remove_replaced()
+    return record
+
+
+def _how_to_look(rejected: Path) -> str:
+    files = f"{glob.escape(str(rejected))}/**/*.parquet".replace("'", "''")
+    return (
+        f"the rejected lines are in {rejected}, and DuckDB shows them: SELECT reason,"
+        f" source_file, raw FROM read_parquet('{files}', hive_partitioning = true)"
+    )
 
 
 def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:

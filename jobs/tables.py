@@ -155,3 +155,10 @@ TABLES = (
     WEEKLY_SUMMARY,
     WEEKLY_RETENTION,
 )
+
+WRITTEN_BY = {
+    "events_split": (*EVENT_TABLES, USERS, VIDEOS, REJECTED_EVENTS),
+    "sessionize": (USER_SESSIONS, FACT_USER_SESSION),
+    "conversion_rate": (WEEKLY_SUMMARY, WEEKLY_RETENTION),
+}
+"""The tables of each job, which it publishes together."""

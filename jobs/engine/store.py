@@ -3,8 +3,12 @@
 A table is written aside in ``_tmp/{run}/{table}`` and moved into place in one step, so
 that a reader finds the old table or the new one, whole. Each holds a ``_run.json``,
 which says what run it came from. A file beside the tables is written in
-``_tmp/{run}/files``, and replaces the old one. What a run that died left in ``_tmp`` is
-swept by the next one, which first ends the publishing that it found begun.
+``_tmp/{run}/files``, and replaces the old one.
+
+Publishing begins with a marker in ``_tmp/{run}``, and all that may fail for want of
+space comes before it. While the marker is there, that folder is not removed, whatever
+ends the run. The next run first ends the publishing that it finds begun, and then
+sweeps ``_tmp``.
 """
 
 import ctypes
@@ -14,17 +18,24 @@ import json
 import os
 import shutil
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from jobs.errors import InputError, PrefixInUseError, RunError
-from jobs.tables import TABLES, Table
+from jobs.tables import REJECTED_EVENTS, TABLES, Table
 
 _ORIGIN = "_run.json"
 _PUBLISHING = "publishing"
 _FILES = "files"
 _LEDGERS = "_runs"
+_UNFINISHED = ".unfinished"  # a ledger's name until it is one
+_FAILED = "_failed"
+_ROOM_FOR_THE_END = 64 * 1024  # bytes that a ledger may grow by after publishing
+_NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -38,23 +49,34 @@ class Store:
         ledger: what this run has to tell so far; :meth:`record` writes it.
     """
 
-    def __init__(self, prefix: str) -> None:
-        """Lock the prefix and sweep what earlier runs left over.
+    def __init__(self, prefix: str, only_reads: bool = False) -> None:
+        """Lock the prefix, end what a dead run was publishing, and sweep its rest.
+
+        Args:
+            prefix: where the tables are.
+            only_reads: whether to leave all of that as it is; scratch files then lie
+                outside of the prefix.
 
         Raises:
             PrefixInUseError: another process holds the prefix; the message names it.
+            InputError: the prefix is not there, and would only be read.
             RunError: the prefix cannot be made or written.
         """
         self.prefix = Path(prefix).absolute()
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
         self.staged: dict[Table, int] = {}
         self.ledger: dict[str, Any] = {}
+        self._replaced: list[Path] = []
+        if only_reads and not self.prefix.is_dir():
+            raise InputError(f"{self.prefix}: there are no tables yet")
         try:
             self.prefix.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
-            self._sweep()
-            self.scratch = self.prefix / "_tmp" / self.run_id
-            self.scratch.mkdir(parents=True)
+            try:
+                self.scratch = self._new_scratch(only_reads)
+            except BaseException:
+                self._lock.close()
+                raise
         except OSError as error:
             raise RunError(
                 f"OUTPUT_DATA_PATH_PREFIX={prefix} cannot be written: {error.strerror}"
@@ -74,21 +96,68 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def publish(self) -> dict[str, int]:
-        """Move what is staged into place; returns the rows of each table by name."""
+    def publish(self, told: object = None) -> dict[str, int]:
+        """Move what is staged into place; returns the rows of each table by name.
+
+        What is replaced stays aside until :meth:`remove_replaced`.
+
+        Args:
+            told: what the ledger is going to say of it, which room is made for before.
+
+        Raises:
+            OSError: nothing is published.
+            RunError: publishing has begun, and the next run has to end it.
+        """
         published = {table.name: rows for table, rows in self.staged.items()}
-        for table, rows in self.staged.items():
-            origin = {"run_id": self.run_id, "rows": rows}
-            (self.aside(table) / _ORIGIN).write_text(json.dumps(origin) + "\n")
-        # From here on, a run that dies has published: the next one moves the rest.
-        begun = self.scratch / _PUBLISHING
-        begun.touch()
+        begun = self._begin_publishing(told)
+        try:
+            for table in self.staged:
+                _move_into_place(self.aside(table), self.live(table))
+            _move_files(self.scratch / _FILES, self.prefix)
+            begun.unlink()
+        except OSError as error:
+            raise RunError(
+                f"publication of run {self.run_id} is half done, and the next run ends"
+                f" it: {error}"
+            ) from error
         for table in self.staged:
-            _move_into_place(self.aside(table), self.live(table))
-        _move_files(self.scratch / _FILES, self.prefix)
-        begun.unlink()
+            self._replaced += [self.aside(table), _replaced(self.aside(table))]
+        if REJECTED_EVENTS in self.staged:
+            self._replaced.append(self.prefix / _FAILED)
         self.staged = {}
         return published
+
+    def remove_replaced(self) -> None:
+        """Remove what publishing replaced, and rejected lines that failed runs kept.
+
+        A folder may refuse to go, as where a reader on NFS has a file open: it is then
+        left to the sweep of a later run.
+        """
+        while self._replaced:
+            shutil.rmtree(self._replaced.pop(), ignore_errors=True)
+
+    def keep_failed(self, table: Table) -> Path:
+        """Keep a staged table of a run that publishes nothing; returns its folder.
+
+        It stays until rejected lines are published.
+        """
+        kept = self.prefix / _FAILED / self.run_id / table.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        self.aside(table).rename(kept)
+        del self.staged[table]
+        return kept
+
+    def unfinished(self) -> dict[str, list[Table]]:
+        """Of each run that died publishing, the tables that are not in place yet."""
+        begun = sorted((self.prefix / "_tmp").glob(f"*/{_PUBLISHING}"))
+        return {
+            marker.parent.name: [
+                table
+                for table in TABLES
+                if _has_to_move(marker.parent / table.name, self.live(table))
+            ]
+            for marker in begun
+        }
 
     def origins(self) -> dict[str, Any]:
         """Of each published table, by name, the run that it came from and its rows."""
@@ -103,50 +172,92 @@ class Store:
         run_id = _origin(self.live(table)).get("run_id")
         if run_id == self.run_id:
             return self.ledger
-        try:
-            path = self.prefix / _LEDGERS / f"{run_id}.json"
-            return dict(json.loads(path.read_text()))
-        except FileNotFoundError:
-            return {}
+        return _read_json(self.prefix / _LEDGERS / f"{run_id}.json")
 
     def record(self) -> Path:
         """Write this run's ledger to ``_runs/{run}.json``; returns its path.
 
-        It is a run's last act: what else is written aside makes room first.
+        It is a run's last act: what else is written aside makes room first, unless the
+        next run needs it.
 
         Raises:
             RunError: it cannot be written.
         """
-        path = self.prefix / _LEDGERS / f"{self.run_id}.json"
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        path = self._unfinished_ledger.with_suffix(".json")
+        self._remove_scratch()
         try:
-            self.scratch.mkdir(exist_ok=True)
             path.parent.mkdir(exist_ok=True)
-            unfinished = self.scratch / path.name
-            unfinished.write_text(
-                json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n"
-            )
-            unfinished.replace(path)
+            # Over what publishing has reserved, which a full disk cannot take away.
+            self._unfinished_ledger.touch()
+            with self._unfinished_ledger.open("r+b") as file:
+                file.write(_as_json(self.ledger))
+                file.truncate()
+            _flush(self._unfinished_ledger)
+            self._unfinished_ledger.rename(path)
         except OSError as error:
             raise RunError(f"{path} cannot be written: {error.strerror}") from error
         return path
 
     def close(self) -> None:
-        """Remove this run's scratch files and unlock the prefix."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        """Remove this run's scratch files, if the next one needs none; unlock."""
+        self._remove_scratch()
+        with suppress(OSError):
+            self._unfinished_ledger.unlink()
         self._lock.close()
+
+    @property
+    def _unfinished_ledger(self) -> Path:
+        return self.prefix / _LEDGERS / f"{self.run_id}{_UNFINISHED}"
+
+    def _begin_publishing(self, told: object) -> Path:
+        """Do all that may still fail, and leave the marker, which it returns."""
+        for table, rows in self.staged.items():
+            self.live(table).parent.mkdir(parents=True, exist_ok=True)
+            origin = self.aside(table) / _ORIGIN
+            origin.write_bytes(_as_json({"run_id": self.run_id, "rows": rows}))
+            _flush(origin)
+            _flush(self.aside(table))
+        for _, live in _files(self.scratch / _FILES, self.prefix):
+            live.parent.mkdir(exist_ok=True)
+        self._unfinished_ledger.parent.mkdir(exist_ok=True)
+        room = 2 * len(_as_json([self.ledger, told])) + _ROOM_FOR_THE_END
+        self._unfinished_ledger.write_bytes(b" " * room)
+        _flush(self._unfinished_ledger)
+        begun = self.scratch / _PUBLISHING
+        try:
+            begun.touch()
+            for path in (begun, self.scratch, self.scratch.parent, self.prefix):
+                _flush(path)
+        except OSError:
+            begun.unlink(missing_ok=True)
+            raise
+        return begun
+
+    def _new_scratch(self, only_reads: bool) -> Path:
+        if only_reads:
+            return Path(tempfile.mkdtemp())
+        self._sweep()
+        scratch = self.prefix / "_tmp" / self.run_id
+        scratch.mkdir(parents=True)
+        return scratch
+
+    def _remove_scratch(self) -> None:
+        if not (self.scratch / _PUBLISHING).exists():
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _sweep(self) -> None:
         left_over = self.prefix / "_tmp"
-        for begun in left_over.glob(f"*/{_PUBLISHING}"):
-            died = begun.parent
-            for table in TABLES:
-                aside = died / table.name
-                # What has been moved already left the older table in its place.
-                if _origin(aside).get("run_id") == died.name:
-                    _move_into_place(aside, self.live(table))
+        for run_id, tables in self.unfinished().items():
+            died = left_over / run_id
+            for table in tables:
+                _move_into_place(died / table.name, self.live(table))
             _move_files(died / _FILES, self.prefix)
+            # Before anything is removed: what is half removed must not be moved.
+            (died / _PUBLISHING).unlink()
         shutil.rmtree(left_over, ignore_errors=True)
+        for ledger in (self.prefix / _LEDGERS).glob(f"*{_UNFINISHED}"):
+            with suppress(OSError):
+                ledger.unlink()
 
     def _locked(self) -> IO[str]:
         # The kernel drops a lock with its process: a crashed one needs no cleaning.
@@ -183,36 +294,75 @@ def _live(prefix: Path, table: Table) -> Path:
 
 
 def _origin(folder: Path) -> dict[str, Any]:
+    return _read_json(folder / _ORIGIN)
+
+
+def _has_to_move(aside: Path, live: Path) -> bool:
+    """Whether what lies aside is the new table, not the one that it replaced."""
+    run_id = aside.parent.name
+    if not aside.exists():
+        return False
+    if origin := _origin(aside):
+        return origin.get("run_id") == run_id
+    # Nothing says where it came from: it is the new one unless that is in place.
+    return not live.exists() or _origin(live).get("run_id", run_id) != run_id
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What a file says; nothing if it is lost, or cut short, as by a power loss."""
     try:
-        return dict(json.loads((folder / _ORIGIN).read_text()))
-    except FileNotFoundError:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _as_json(told: object) -> bytes:
+    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # as JSON escapes half a surrogate
+
+
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk, where that can be had."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+    finally:
+        os.close(opened)
+
+
+def _files(aside: Path, prefix: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file that is written aside, and its place."""
+    for path in sorted(aside.rglob("*")):
+        if path.is_file():
+            yield path, prefix / path.relative_to(aside)
 
 
 def _move_files(aside: Path, prefix: Path) -> None:
-    for path in sorted(aside.rglob("*")):
-        if path.is_file():
-            live = prefix / path.relative_to(aside)
-            live.parent.mkdir(exist_ok=True)
-            path.replace(live)
+    for path, live in _files(aside, prefix):
+        path.replace(live)
 
 
 def _move_into_place(aside: Path, live: Path) -> None:
-    if not live.exists():
-        live.parent.mkdir(parents=True, exist_ok=True)
-        aside.rename(live)
-        return
-    try:
-        _exchange(aside, live)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
-            raise
+    if live.exists():
+        try:
+            _exchange(aside, live)
+            return
+        except OSError as error:
+            if error.errno not in _NOT_SUPPORTED:
+                raise
         # A file system that cannot exchange two folders: the old one steps aside first.
-        old = aside.with_name(f"{aside.name}.old")
-        live.rename(old)
-        aside.rename(live)
-        aside = old
-    shutil.rmtree(aside)
+        # Until the next step both lie aside, where the next run finds them.
+        live.rename(_replaced(aside))
+    aside.rename(live)
+
+
+def _replaced(aside: Path) -> Path:
+    """Where the old table lies after it has stepped aside."""
+    return aside.with_name(f"{aside.name}.old")
 
 
 def _exchange(one: Path, other: Path) -> None:

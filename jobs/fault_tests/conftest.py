@@ -20,6 +20,7 @@ import pytest
 from jobs.tables import TABLES
 from jobs.unit_tests import processes, published
 from jobs.unit_tests.conftest import ENGINE
+from jobs.unit_tests.watching import found
 
 # A run on little data ends a fifth sooner where Spark need not compile its plans, and
 # here it is the end of a run that is under attack.
@@ -74,11 +75,17 @@ def run(
 
 
 def verify(prefix: Path) -> int:
-    """The exit code of a run that writes no table, and sweeps as any other does.
+    """The exit code of a run that only looks.
 
     It is one on the embedded engine, which is at home with what Spark has left, too.
     """
     return run(prefix, prefix, python=("-m", "jobs.verify"), ENGINE="duckdb")[0]
+
+
+def sweep(prefix: Path) -> None:
+    """The next run: one that writes no table, and ends what it finds begun."""
+    code, error = run(prefix, prefix, python=("-m", "jobs.report"), ENGINE="duckdb")
+    assert code == 0, error
 
 
 def assert_whole(prefix: Path, versions: list[Version]) -> None:
@@ -156,6 +163,14 @@ def prefix(tmp_path: Path, versions: list[Version]) -> Path:
 def tried(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Says what a test tried and how it went, for the summary."""
     return partial(record_property, "tried")
+
+
+def left_over(prefix: Path) -> list[str]:
+    return [path.name for path in found(prefix / "_tmp", "*")]
+
+
+def publishes(prefix: Path) -> bool:
+    return found(prefix / "_tmp", "*/publishing") != []
 
 
 def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:

@@ -16,22 +16,16 @@ from jobs.fault_tests.conftest import (
     RATIO,
     assert_whole,
     finish,
+    left_over,
+    publishes,
     run,
     start,
+    sweep,
     verify,
     wait_until,
     write_events,
 )
-from jobs.tables import (
-    EVENT_TABLES,
-    FACT_USER_SESSION,
-    REJECTED_EVENTS,
-    USER_SESSIONS,
-    USERS,
-    VIDEOS,
-    WEEKLY_RETENTION,
-    WEEKLY_SUMMARY,
-)
+from jobs.tables import WRITTEN_BY
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
 from jobs.unit_tests.watching import found
@@ -40,15 +34,6 @@ MOMENTS = 20
 MOMENTS_A_TEST = 5
 MANY_FILES = 100
 LATEST = 0.9  # of a run; much later, it may have ended
-WRITTEN_BY_JOB = (
-    (*EVENT_TABLES, USERS, VIDEOS, REJECTED_EVENTS),
-    (USER_SESSIONS, FACT_USER_SESSION),
-    (WEEKLY_SUMMARY, WEEKLY_RETENTION),
-)
-
-
-def left_over(prefix: Path) -> list[str]:
-    return [path.name for path in found(prefix / "_tmp", "*")]
 
 
 def kill_after(version, prefix, seconds):
@@ -89,10 +74,6 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
     tried(f"{MOMENTS_A_TEST} runs killed at {first:.0%} to {last:.0%}; no table torn")
 
 
-def publishes(prefix):
-    return found(prefix / "_tmp", "*/publishing") != []
-
-
 def was_killed_publishing(version, prefix, publishing):
     """Whether a run was caught at publishing for this time, and killed."""
     process = start(version.path, prefix, **RATIO)
@@ -117,10 +98,10 @@ def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
     )
     assert_whole(prefix, versions)
     is_half_way = publishes(prefix)
-    verify(prefix)  # whatever it finds, it ends what was begun
+    sweep(prefix)  # whatever it finds, it ends what was begun
     assert left_over(prefix) == []
     tables = published.everything(prefix)
-    for table in chain(*WRITTEN_BY_JOB[:publishing]):
+    for table in chain(*[*WRITTEN_BY.values()][:publishing]):
         assert tables[table.name] == version.tables[table.name], table
     tried("killed while a job published" + (", half-way" if is_half_way else ""))
 
@@ -195,7 +176,8 @@ def test_a_killed_holder_of_the_lock_is_no_holder(versions, prefix, tried):
     assert f"is being written by process {holder.pid} on " in error
     holder.kill()
     holder.communicate()
-    assert verify(prefix) == 0
+    sweep(prefix)
+    assert left_over(prefix) == []
     tried(f"the rival left after {waited:.1f} s, with exit code 5")
 
 

@@ -10,22 +10,29 @@ from pathlib import Path
 import pytest
 
 from jobs.fault_tests.conftest import RATIO, assert_whole, run
+from jobs.tables import WRITTEN_BY
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
 from jobs.unit_tests.processes import ROOT
 
+SUDO = [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def mount(disk: Path, options: str) -> None:
+    """To mount a disk takes root."""
+    options += f",uid={os.geteuid()}"
+    command = [*SUDO, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+    subprocess.run(command, check=True)
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 8 MB; to mount one takes root."""
+    """A disk of 8 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    options = f"size=8m,uid={os.geteuid()}"
-    mount = [*sudo, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
-    subprocess.run(mount, check=True)
+    mount(disk, "size=8m")
     yield disk
-    subprocess.run([*sudo, "umount", "--lazy", str(disk)], check=True)
+    subprocess.run([*SUDO, "umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk_is_a_clear_error_that_leaves_the_old_tables(
@@ -55,6 +62,31 @@ def test_a_full_disk_is_a_clear_error_that_leaves_the_old_tables(
 
 
 if ENGINE == "duckdb":
+
+    def test_a_disk_without_inodes_left_has_all_tables_of_a_job_or_none(
+        versions, small_disk, tried
+    ):
+        prefix = small_disk / "out"
+        job = ("-m", "jobs.events_split")
+        tables = WRITTEN_BY["events_split"]
+
+        assert run(versions[1].path, prefix, python=job, **RATIO)[0] == 0
+        disk = os.statvfs(small_disk)
+        needed = disk.f_files - disk.f_ffree
+        refused = 0
+        for limit in range(needed - 10, needed + 50):
+            shutil.rmtree(prefix)
+            mount(small_disk, f"remount,nr_inodes={limit}")
+            code, error = run(versions[1].path, prefix, python=job, **RATIO)
+            there = [t for t in tables if any(published.files(prefix, t))]
+            mount(small_disk, "remount,nr_inodes=10000")
+            if code == 0:
+                break
+            refused += 1
+            assert (code, there) == (1, []), error
+        assert (code, there) == (0, [*tables])
+        assert refused >= 10
+        tried(f"{refused} runs without inodes: exit 1, one line, no table")
 
     def test_an_input_of_many_times_the_memory_is_finished_by_spilling(tmp_path, tried):
         made = tmp_path / "in"

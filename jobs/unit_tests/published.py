@@ -45,7 +45,7 @@ def everything(prefix: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def ledger(prefix: Path) -> dict[str, Any]:
     """The ledger of the newest run."""
-    newest = max((prefix / "_runs").iterdir())
+    newest = max((prefix / "_runs").glob("*.json"))
     return dict(json.loads(newest.read_text()))
 
 

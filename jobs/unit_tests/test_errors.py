@@ -9,6 +9,7 @@ from jobs.runner import main
 from jobs.tables import TABLES
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE, PIPELINE
+from jobs.verify.__main__ import JOB as VERIFY
 
 pytestmark = pytest.mark.slow
 
@@ -94,28 +95,59 @@ def test_the_jobs_one_by_one_give_the_tables_of_the_pipeline(pipeline, tmp_path)
     assert len(together["weekly_summary"]) == 1
 
 
-def test_too_many_rejects_exit_4_and_leave_the_tables_but_show_the_lines(
+def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(
     pipeline, tmp_path
 ):
+    import duckdb
+
     prefix = tmp_path / "out"
     (tmp_path / "in" / "a.json").write_bytes(GOOD)
     assert pipeline() == (0, "")
     before = published.everything(prefix)
-    (tmp_path / "in" / "a.json").write_bytes(b"no JSON\n" + OTHER)
-    assert pipeline(max_rejected_ratio=0.49) == (
+    assert before["rejected_events"] == []
+    (tmp_path / "in" / "a.json").write_bytes(b'{"ip": "192.0.2.77"\n' + OTHER)
+    code, error = pipeline(max_rejected_ratio=0.49)
+    ledger = published.ledger(prefix)
+    kept = f"{prefix}/_failed/{ledger['run_id']}/rejected_events"
+    query = (
+        f"SELECT reason, source_file, raw FROM read_parquet('{kept}/**/*.parquet',"
+        " hive_partitioning = true)"
+    )
+    assert (code, error) == (
         4,
         "error: 1 of 2 lines rejected (50.00%), more than MAX_REJECTED_RATIO=0.49:"
-        " malformed_json 1",
+        f" malformed_json 1; the rejected lines are in {kept}, and DuckDB shows them:"
+        f" {query}",
     )
-    after = published.everything(prefix)
-    assert after.pop("rejected_events") == [("no JSON", "a.json", "malformed_json")]
-    assert before.pop("rejected_events") == []
-    assert after == before
-    assert published.ledger(prefix)["status"] == "failed"
+    assert ledger["status"] == "failed"
+    assert {origin["run_id"] for origin in ledger["tables"].values()} != {
+        ledger["run_id"]
+    }
+    assert published.everything(prefix) == before
+    with duckdb.connect() as connection:
+        assert connection.execute(query).fetchall() == [
+            ("malformed_json", "a.json", '{"ip": "***"')
+        ]
+    assert pipeline(VERIFY) == (0, "")
     assert pipeline(max_rejected_ratio=0.5) == (0, "")
     assert published.everything(prefix)["user_registration"] != (
         before["user_registration"]
     )
+    assert not (prefix / "_failed").exists()
+
+
+def test_the_query_for_rejected_lines_works_in_a_folder_of_any_name(pipeline, tmp_path):
+    import duckdb
+
+    (tmp_path / "in" / "a.json").write_bytes(b"no JSON")
+    prefix = tmp_path / "it's [a] country=DE"
+    code, error = pipeline(output_data_path_prefix=prefix)
+    assert code == 4
+    with duckdb.connect() as connection:
+        _, query = error.split(" shows them: ")
+        assert connection.execute(query).fetchall() == [
+            ("malformed_json", "a.json", "no JSON")
+        ]
 
 
 def test_a_line_of_64_megabytes_is_an_event_and_one_beyond_the_limit_an_error(
