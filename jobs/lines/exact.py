@@ -38,22 +38,28 @@ _ESCAPE = (
 _ESCAPES = re.compile(_ESCAPE)
 _ESCAPES_IN_BYTES = re.compile(_ESCAPE.encode())
 
-# The parts of RFC 8259 that a long line is read by. No repetition ever gives back what
-# it took, so that none remembers where it was.
+# The parts of RFC 8259 that a long line is read by. No group is repeated without a
+# bound: the search remembers each place that it could go back to, and one that may not
+# go back ends at a wrong place on Python 3.11.2 (python/cpython issue 101955).
 _BLANKS = rb"[ \t\n\r]*+"
-_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
+_CHARACTERS = rb'[^"\\\x00-\x1f]*+'
+_ESCAPED = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+_PART_OF_TEXT = rb"%s(?:%s%s){0,1000}" % (_CHARACTERS, _ESCAPED, _CHARACTERS)
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
-_SCALAR = rb"(?:%s|%s|true|false|null)" % (_TEXT, _NUMBER)
-_KEY = rb"%s%s:%s" % (_TEXT, _BLANKS, _BLANKS)
-_SCALARS = re.compile(rb"(?:%s%s,%s)*+" % (_SCALAR, _BLANKS, _BLANKS))
-_PAIR = rb"%s%s%s,%s" % (_KEY, _SCALAR, _BLANKS, _BLANKS)
-_PAIRS = re.compile(rb"(?:%s)*+" % _PAIR)
+_NO_TEXT = rb"(?:%s|true|false|null)" % _NUMBER
+_SCALAR = rb'(?:"%s"|%s)' % (_PART_OF_TEXT, _NO_TEXT)
+_PAIR = rb'"%s"%s:%s%s' % (_PART_OF_TEXT, _BLANKS, _BLANKS, _SCALAR)
+_NEXT = rb"%s,%s" % (_BLANKS, _BLANKS)
 _MAY_BE_FIELD = rb'"(?:(?:%s)"|[^"\\]*+\\)' % "|".join(EVENT_FIELDS).encode()
-_OTHER_PAIRS = re.compile(rb"(?:(?!%s)%s)*+" % (_MAY_BE_FIELD, _PAIR))
-_A_TEXT, _A_SCALAR, _A_KEY, _SOME_BLANKS = map(
-    re.compile, (_TEXT, _SCALAR, _KEY, _BLANKS)
+_SOME_BLANKS, _MUCH_OF_TEXT, _NUMBER_OR_WORD, _COLON = map(
+    re.compile, (_BLANKS, _PART_OF_TEXT, _NO_TEXT, rb"%s:%s" % (_BLANKS, _BLANKS))
 )
-_ARRAY, _OBJECT, _COMMA = b"[{,"
+_MANY_SCALARS = re.compile(rb"(?:%s%s){0,1000}" % (_SCALAR, _NEXT))
+_MANY_PAIRS = re.compile(rb"(?:%s%s){0,1000}" % (_PAIR, _NEXT))
+_MANY_OTHER_PAIRS = re.compile(
+    rb"(?:(?!%s)%s%s){0,1000}" % (_MAY_BE_FIELD, _PAIR, _NEXT)
+)
+_QUOTE, _ARRAY, _OBJECT, _COMMA = b'"[{,'
 _CLOSING = {_ARRAY: ord("]"), _OBJECT: ord("}")}
 
 MISTYPED = (
@@ -195,10 +201,10 @@ def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
     at = _after_blanks(line, at + 1)
     is_open = line[at] != _CLOSING[_OBJECT]
     while is_open:
-        at = _end(_OTHER_PAIRS, line, at)
-        key_end = _end(_A_TEXT, line, at)
+        at = _after_all(_MANY_OTHER_PAIRS, line, at)
+        key_end = _end_of_text(line, at)
         name = json.loads(bytes(line[at:key_end]))
-        start = _end(_A_KEY, line, at)
+        start = _end(_COLON, line, key_end)
         end = _end_of_value(line, start)
         if name in EVENT_FIELDS:
             is_nested = line[start] in _CLOSING
@@ -230,7 +236,7 @@ def _end_of_value(line: bytes | memoryview, at: int) -> int:
                 at = _next_value(line, at, inside[-1])
                 continue
         else:
-            at = _end(_A_SCALAR, line, at)
+            at = _end_of_scalar(line, at)
             if not inside:
                 return at
             at = _after_blanks(line, at)
@@ -248,12 +254,33 @@ def _end_of_value(line: bytes | memoryview, at: int) -> int:
 def _next_value(line: bytes | memoryview, at: int, inside: int) -> int:
     """The start of the last scalar, or the first nested value, from here on."""
     if inside == _ARRAY:
-        return _end(_SCALARS, line, at)
-    return _end(_A_KEY, line, _end(_PAIRS, line, at))
+        return _after_all(_MANY_SCALARS, line, at)
+    key = _after_all(_MANY_PAIRS, line, at)
+    return _end(_COLON, line, _end_of_text(line, key))
+
+
+def _end_of_scalar(line: bytes | memoryview, at: int) -> int:
+    if line[at] == _QUOTE:
+        return _end_of_text(line, at)
+    return _end(_NUMBER_OR_WORD, line, at)
+
+
+def _end_of_text(line: bytes | memoryview, at: int) -> int:
+    end = _after_all(_MUCH_OF_TEXT, line, at + 1)
+    if line[at] != _QUOTE or line[end] != _QUOTE:
+        raise ValueError("no text")
+    return end + 1
 
 
 def _after_blanks(line: bytes | memoryview, at: int) -> int:
     return _end(_SOME_BLANKS, line, at)
+
+
+def _after_all(pattern: re.Pattern[bytes], line: bytes | memoryview, at: int) -> int:
+    """Where a pattern that may match nothing has matched as often as it can."""
+    while (end := _end(pattern, line, at)) > at:
+        at = end
+    return at
 
 
 def _end(pattern: re.Pattern[bytes], line: bytes | memoryview, at: int) -> int:
