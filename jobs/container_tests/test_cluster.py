@@ -53,7 +53,6 @@ def run_on_cluster(start_task, run_task, large, prefix_on_cluster):
         "INPUT_DATA_PATH": str(large.path),
         "OUTPUT_DATA_PATH_PREFIX": str(prefix_on_cluster),
         "SPARK_PROPERTIES": f"{FAST_JVM}\n"
-        "spark.executorEnv.PYTHONPATH=/nowhere\n"  # workers need nothing of ours
         "spark.eventLog.enabled=true\n"
         "spark.eventLog.dir=file:///data-output/_events\n"
         "spark.eventLog.rolling.enabled=false\n"

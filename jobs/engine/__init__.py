@@ -1,11 +1,19 @@
 """The only place that knows which engine runs: its session, reading and writing."""
 
-from jobs.engine.base import Engine
+from jobs.engine.base import Engine, Rewrite
 from jobs.engine.store import Store, find_table
 from jobs.lines.inputs import Inputs, find_inputs
 from jobs.settings import RunSettings
 
-__all__ = ["Engine", "Inputs", "Store", "find_inputs", "find_table", "open_engine"]
+__all__ = [
+    "Engine",
+    "Inputs",
+    "Rewrite",
+    "Store",
+    "find_inputs",
+    "find_table",
+    "open_engine",
+]
 
 
 def open_engine(settings: RunSettings, store: Store) -> Engine:

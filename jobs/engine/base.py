@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 TextFunction = Callable[[str | None], str | None]
-Rule = Callable[["DataFrame"], "DataFrame"]
+Rewrite = Callable[["DataFrame", Mapping[str, TextFunction]], "DataFrame"]
+"""What :meth:`Engine.rewrite` is, wherever lines are judged."""
+Rule = Callable[["DataFrame", Rewrite], "DataFrame"]
 
 
 class Engine(ABC):
@@ -32,25 +34,21 @@ class Engine(ABC):
 
     @abstractmethod
     def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
-        """What a rule makes of every line that is not blank, held.
+        """What a rule makes of every line that is not blank.
 
-        It may be computed no sooner than it is used.
+        DuckDB reads the lines and runs the rule, whichever engine this is: on Spark in
+        the tasks, to which the rule is sent.
 
         Args:
             inputs: where the lines are.
             judge: takes a row per line with raw (the line), source_file (relative to
                 the input's root), is_object (whether the line is one JSON object) and
-                every one of EVENT_FIELDS as text. It gives a row for each, with raw and
-                source_file of a line that it refuses, else NULL. An engine may refuse a
-                line in haste: it is then read in the exact way, and judged once more.
-        """
-
-    @abstractmethod
-    def check_unchanged(self, inputs: Inputs) -> None:
-        """Check that what was read of each file is what was listed.
+                every one of EVENT_FIELDS as text, and a function as :meth:`rewrite`. It
+                gives a row for each.
 
         Raises:
-            InputError: a file has changed meanwhile.
+            InputError: a file cannot be read as it was listed, or has too long a line.
+            RunError: a line needs more memory than there is.
         """
 
     @abstractmethod

@@ -1,26 +1,19 @@
 """The embedded engine: the PySpark models, run by SQLFrame on DuckDB, without a JVM."""
 
-import glob
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import sqlframe
 import sqlglot
-from duckdb.func import FunctionNullHandling
-from sqlframe.duckdb import DuckDBSession
 
 from jobs.engine.base import Engine, Rule, TextFunction
-from jobs.engine.duckdb_lines import objects_query
-from jobs.engine.quick_plans import hasten_plans
+from jobs.engine.duckdb_session import Session, identifier, paths, sql_of, text
 from jobs.engine.store import Store
-from jobs.lines.arrow import ArrowLines
-from jobs.lines.chunks import lines_of_files
-from jobs.lines.exact import LONGEST_LINE, plain_line
+from jobs.lines.exact import LONGEST_LINE
+from jobs.lines.files import whole
 from jobs.lines.inputs import Inputs
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Column, Table
@@ -37,89 +30,56 @@ _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 _TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ"}
 
 
-@cache
-def bind_models() -> None:
-    """Make ``from pyspark.sql import functions`` mean SQLFrame's, in this process."""
-    sqlframe.activate("duckdb")
-    hasten_plans()
-
-
 class DuckDBEngine(Engine):
     def __init__(self, settings: RunSettings, store: Store) -> None:
         super().__init__(settings, store)
-        config: dict[str, Any] = {
-            "preserve_insertion_order": False,
-            "temp_directory": str(store.scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        if settings.memory_limit:
-            config["memory_limit"] = settings.memory_limit
-            affordable = megabytes(settings.memory_limit) // _MEGABYTES_PER_THREAD
+        config: dict[str, Any] = {"temp_directory": str(store.scratch / "spill")}
+        self._memory: int | None = None
+        if limit := settings.memory_limit:
+            config["memory_limit"] = limit
+            affordable = megabytes(limit) // _MEGABYTES_PER_THREAD
             config["threads"] = min(max(1, affordable), len(os.sched_getaffinity(0)))
-        self._connection = duckdb.connect(config=config)
-        self._connection.execute(f"SET TimeZone = {_text(settings.reporting_timezone)}")
-        bind_models()
-        self._session = DuckDBSession(self._connection)
-        self._names = 0
+            self._memory = megabytes(limit) * 10**6
+        self._session = Session(config, settings.reporting_timezone)
+        self._connection = self._session.connection
         self._held: list[str] = []
 
     def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
-        [(threads,)] = self._connection.sql(
-            "SELECT current_setting('threads')"
-        ).fetchall()
-        limit = self.settings.memory_limit
-        memory = megabytes(limit) * 10**6 if limit else None
-        lines = ArrowLines(lines_of_files(inputs.event_files, threads, memory))
-        name = self._new_name()
-        self._connection.register(name, lines)
-        objects = self._view(objects_query(name, self._registered(plain_line)))
-        # Or DuckDB joins the few rows of a chunk of long lines with those of the next
-        # chunks, and holds them all.
-        self._connection.execute("SET enable_caching_operators = false")
-        try:
-            return self.hold(judge(objects))
-        except Exception as error:
-            # DuckDB knows that the lines have ended in an error, but not in which.
-            raise lines.error or error from error
-        finally:
-            self._connection.execute("RESET enable_caching_operators")
-            self._connection.unregister(name)
-            lines.close()
-
-    def check_unchanged(self, inputs: Inputs) -> None:
-        """Nothing is left to check: each file was compared with its last byte."""
+        judged = self._session.new_name()
+        self._session.judge(
+            [whole(file) for file in inputs.event_files],
+            judge,
+            self._memory,
+            into=lambda query: f"CREATE TABLE {judged} AS {query}",
+        )
+        return self._held_table(judged)
 
     def hold(self, rows: "DataFrame") -> "DataFrame":
-        held = self._new_name()
-        self._connection.execute(f"CREATE TABLE {held} AS {_sql(rows)}")
-        self._held.append(held)
-        return self._table(held)
+        held = self._session.new_name()
+        self._connection.execute(f"CREATE TABLE {held} AS {sql_of(rows)}")
+        return self._held_table(held)
+
+    def _held_table(self, name: str) -> "DataFrame":
+        self._held.append(name)
+        return self._session.table(name)
 
     def release(self) -> None:
         while self._held:
             self._connection.execute(f"DROP TABLE {self._held.pop()}")
 
     def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
-        return self._connection.execute(_sql(rows)).fetchall()
+        return self._connection.execute(sql_of(rows)).fetchall()
 
     def rewrite(
         self, rows: "DataFrame", columns: Mapping[str, TextFunction]
     ) -> "DataFrame":
-        from pyspark.sql import functions as F
-
-        return rows.withColumns(
-            {
-                name: F.expr(f"{self._registered(function)}(cast({name} as string))")
-                for name, function in columns.items()
-            }
-        )
+        return self._session.rewrite(rows, columns)
 
     def query(self, sql: str, tables: Iterable[Table]) -> list[tuple[Any, ...]]:
         for table in tables:
             read = self._read_sql(table, self.folder(table))
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {_name(table.name)} AS {read}"
+                f"CREATE OR REPLACE TEMP VIEW {identifier(table.name)} AS {read}"
             )
         return self._connection.execute(sql).fetchall()
 
@@ -127,7 +87,7 @@ class DuckDBEngine(Engine):
         read = self._read_sql(table, folder)
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
         self._connection.execute(
-            f"CREATE OR REPLACE VIEW {table.layer}.{_name(table.name)} AS {read}"
+            f"CREATE OR REPLACE VIEW {table.layer}.{identifier(table.name)} AS {read}"
         )
 
     def ask(self, query: str) -> Any:
@@ -136,9 +96,9 @@ class DuckDBEngine(Engine):
         # The sum of a BIGINT is one that pandas has no integer for.
         columns = (
             (
-                f"CAST({_name(name)} AS BIGINT) AS {_name(name)}"
+                f"CAST({identifier(name)} AS BIGINT) AS {identifier(name)}"
                 if kind == duckdb.sqltypes.HUGEINT
-                else _name(name)
+                else identifier(name)
             )
             for name, kind in zip(found.columns, found.types, strict=True)
         )
@@ -155,17 +115,16 @@ class DuckDBEngine(Engine):
         return error
 
     def close(self) -> None:
-        self._session.stop()
-        self._connection.close()
+        self._session.close()
 
     def _read(self, table: Table, folder: Path) -> "DataFrame":
-        return self._view(self._read_sql(table, folder))
+        return self._session.view(self._read_sql(table, folder))
 
     def _read_sql(self, table: Table, folder: Path) -> str:
-        columns = [_cast(_name(c.name), c) for c in table.columns]
+        columns = [_cast(identifier(c.name), c) for c in table.columns]
         files = list(folder.rglob("*.parquet"))
         if table.partition:
-            value = _name(table.partition.name)
+            value = identifier(table.partition.name)
             if files[0].parent != folder:
                 # Not DuckDB's own way: it takes every folder for a partition, those
                 # above the table too, and its value for that of a column.
@@ -173,14 +132,14 @@ class DuckDBEngine(Engine):
                 value = f"split_part(filename[{start}:], '/', 1)"
             columns.append(_cast(value, table.partition))
         return (
-            f"SELECT {', '.join(columns)} FROM read_parquet({_paths(files)},"
+            f"SELECT {', '.join(columns)} FROM read_parquet({paths(files)},"
             " hive_partitioning = false, filename = true)"
         )
 
     def _read_tidy(self, table: Table, tidy: Path) -> "DataFrame":
         columns = ", ".join(f"'{name}': 'VARCHAR'" for name in table.column_names)
-        return self._view(
-            f"SELECT * FROM read_csv({_paths([tidy])}, columns = {{{columns}}},"
+        return self._session.view(
+            f"SELECT * FROM read_csv({paths([tidy])}, columns = {{{columns}}},"
             """ delim = ',', quote = '"', escape = '"', new_line = '\\n',"""
             " header = false, auto_detect = false, parallel = false,"
             f" max_line_size = {_LONGEST_ROW})"
@@ -192,83 +151,33 @@ class DuckDBEngine(Engine):
         options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
         if table.partition:
             target = folder
-            options += f", PARTITION_BY ({_name(table.partition.name)})"
+            options += f", PARTITION_BY ({identifier(table.partition.name)})"
             options += ", FILENAME_PATTERN 'part-{uuid}'"
         else:
             target = folder / "part-0.parquet"
-        typed = ", ".join(_cast(_name(column.name), column) for column in table.schema)
+        typed = ", ".join(
+            _cast(identifier(column.name), column) for column in table.schema
+        )
         [(count,)] = self._connection.execute(
-            f"COPY (SELECT {typed} FROM ({_sql(rows)}))"
-            f" TO {_text(target)} ({options})"
+            f"COPY (SELECT {typed} FROM ({sql_of(rows)}))"
+            f" TO {text(target)} ({options})"
         ).fetchall()
         return int(count)
 
     def _write_empty(self, table: Table, folder: Path) -> None:
         columns = ", ".join(
-            f"NULL::{_type(column.type)} AS {_name(column.name)}"
+            f"NULL::{_type(column.type)} AS {identifier(column.name)}"
             for column in table.schema
         )
-        target = _text(folder / "part-0.parquet")
+        target = text(folder / "part-0.parquet")
         self._connection.execute(
             f"COPY (SELECT {columns} LIMIT 0) TO {target} (FORMAT parquet)"
         )
 
-    def _registered(self, function: TextFunction) -> str:
-        """The name by which SQL calls a Python function."""
-        name = self._new_name()
-        self._connection.create_function(
-            name,
-            function,
-            ["VARCHAR"],
-            "VARCHAR",
-            null_handling=FunctionNullHandling.SPECIAL,
-        )
-        return name
-
-    def _view(self, query: str) -> "DataFrame":
-        view = self._new_name()
-        self._connection.execute(f"CREATE VIEW {view} AS {query}")
-        return self._table(view)
-
-    def _table(self, name: str) -> "DataFrame":
-        # Left to itself, SQLFrame asks for the columns in four queries of its own.
-        described = self._connection.execute(f"DESCRIBE {name}").fetchall()
-        columns = {column: _spark_type(type_) for column, type_, *_ in described}
-        self._session.catalog.add_table(name, columns)
-        # SQLFrame's DataFrame is no PySpark one to a type checker.
-        return cast("DataFrame", self._session.table(name))
-
-    def _new_name(self) -> str:
-        self._names += 1
-        return f"product_events_{self._names}"
-
-
-def _sql(rows: Any) -> str:
-    # SQLFrame's own optimizer costs time on big plans, and DuckDB optimizes anyway.
-    return str(rows.sql(dialect="duckdb", optimize=False, pretty=False))
-
 
 def _cast(value: str, column: Column) -> str:
-    return f"CAST({value} AS {_type(column.type)}) AS {_name(column.name)}"
+    return f"CAST({value} AS {_type(column.type)}) AS {identifier(column.name)}"
 
 
 def _type(spark_type: str) -> str:
     return _TYPES.get(spark_type, spark_type)
-
-
-@cache
-def _spark_type(type_: str) -> str:
-    return str(sqlglot.exp.DataType.build(type_, dialect="duckdb").sql("spark"))
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(text: str | Path) -> str:
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def _paths(paths: Iterable[Path]) -> str:
-    """A list of files for DuckDB, which takes ``*``, ``?`` and ``[`` for a glob."""
-    return "[" + ", ".join(_text(glob.escape(str(path))) for path in paths) + "]"

@@ -2,42 +2,31 @@
 
 import logging
 import re
-import secrets
 import shlex
 import shutil
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-from pyspark import cloudpickle
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from jobs.engine.base import Engine, Rule, TextFunction
+from jobs.engine.spark_tasks import JudgingTask, pickled_rule
 from jobs.engine.store import Store
 from jobs.errors import InputError, RunError, SettingError
-from jobs.lines.exact import (
-    DEEPEST_NESTING,
-    ESCAPED_KEY,
-    LONGEST_LINE,
-    MISTYPED,
-    SUSPICIOUS_LENGTH,
-    plain_line,
-)
-from jobs.lines.files import check_unchanged
+from jobs.lines.files import LineRange, split
 from jobs.lines.inputs import Inputs
 from jobs.settings import RunSettings, megabytes
-from jobs.tables import EVENT_FIELDS, TEXT_FIELDS, Table
+from jobs.tables import Table
 
 _OLDEST_JAVA = 17
 _LOGGING = Path(__file__).with_name("log4j2.properties")
@@ -46,39 +35,16 @@ _COLLECTOR = re.compile(r"-XX:\+Use\w+GC")
 _CLASS_ARCHIVE = Path(sys.prefix, "spark.jsa")
 _DEFAULT_MEMORY = "4GB"
 _LEAST_MEGABYTES = 512
-_TO_THE_END = 2**30
-_BYTE_ORDER_MARK = "\ufeff"
-TOO_LONG = "a line is too long"
 _UNREADABLE = re.compile(r"reading file file:(//)?(?P<path>/.+?)\. ")
+_RAISED_IN_PYTHON = re.compile(r"(?m)^[\w.]+(?:Error|Exception): .+$")
+_BYTES_PER_TASK = 48_000_000
 _BYTES_PER_SHUFFLE_PARTITION = 64 * 1024 * 1024
-
-# Jackson, which reads JSON for Spark, is strict with these.
-_STRICT = {
-    "allowSingleQuotes": "false",
-    "allowNonNumericNumbers": "false",
-    "maxStringLen": str(LONGEST_LINE),
-    "maxNumLen": str(LONGEST_LINE),
-}
 
 # How long a task may take to see that it was cancelled.
 _LAST_TASKS_SECONDS = 10
 
 # To end a session whose last call may have been interrupted.
 _ATTEMPTS = 3
-
-# Bytes. Beyond, Jackson has limits that are no rules of ours.
-_LONG = 10_000
-
-# What a line has in which MISTYPED finds a user_id or value.
-_NO_TEXT_FOR_USER_ID = r'"user_id"\s*:\s*[^"n\s]'
-_TEXT_FOR_VALUE = r'"value"\s*:\s*"[^"]'
-
-# What Jackson makes of a number with a fraction; what is too large it puts in quotes.
-_FRACTION = r'^(-?\d+\.\d+(E-?\d+)?$|")'
-
-_LETTERS = ":"  # and what follows; a number is less
-
-_HALF_SURROGATE = r"\\u[dD][89a-fA-F]"
 
 
 class SparkEngine(Engine):
@@ -121,41 +87,30 @@ class SparkEngine(Engine):
         self._session.conf.set(
             "spark.sql.session.timeZone", settings.reporting_timezone
         )
+        # Otherwise PySpark has its workers run whatever ``python3`` is there.
+        context = self._session.sparkContext
+        context.pythonExec = str(context.getConf().get("spark.pyspark.python"))
         self._held: list[DataFrame] = []
 
     def judged(self, inputs: Inputs, judge: Rule) -> DataFrame:
         self._fit_shuffles(inputs.size)
-        links = self._links(inputs)
-        at_once = self.hold(
-            self._lines(inputs, links)
-            .transform(_with_fields, F.when(_is_readable("raw"), F.col("raw")))
-            .withColumn("is_object", F.col("is_object") & ~_is_strange("raw"))
-            .transform(judge)
+        context = self._session.sparkContext
+        ranges = [
+            lines
+            for file in inputs.event_files
+            for lines in split(file, _BYTES_PER_TASK)
+        ]
+        folder = self.store.scratch / "judged"
+        folder.mkdir(exist_ok=True)
+        task = JudgingTask(
+            pickled_rule(judge), folder, self.settings.reporting_timezone
         )
-        # Spark sends all rows through a Python function that stands in their way. So it
-        # reads what was refused, of what is held: ordinary lines shall not pay for it,
-        # nor is the input read twice.
-        held = at_once.withColumn(
-            "source_file", _relative("source_file", inputs, links)
-        )
-        is_refused = F.col("raw").isNotNull()
-        text = F.when(F.is_valid_utf8("raw"), F.col("raw"))
-        exactly = self.hold(
-            held.where(is_refused)
-            .select(
-                F.make_valid_utf8("raw").alias("raw"),
-                "source_file",
-                _by_value(plain_line)(text).alias("plain"),
-            )
-            .transform(_with_fields, F.col("plain"))
-            .transform(judge)
-        )
-        return held.where(~is_refused).unionByName(exactly)
-
-    def check_unchanged(self, inputs: Inputs) -> None:
-        # Spark reads a line that has grown past the size that was listed.
-        for file in inputs.event_files:
-            check_unchanged(file)
+        tasks = _packed_together(ranges, _BYTES_PER_TASK)
+        done = context.parallelize(tasks, len(tasks)).map(task).collect()
+        for judged in done:
+            if judged.error is not None:
+                raise judged.error
+        return self._session.read.parquet(*(_pattern(each.path) for each in done))
 
     def hold(self, rows: DataFrame) -> DataFrame:
         held = rows.persist(StorageLevel.MEMORY_AND_DISK)
@@ -174,7 +129,9 @@ class SparkEngine(Engine):
     ) -> DataFrame:
         return rows.withColumns(
             {
-                name: _by_value(function)(F.col(name).cast("string"))
+                name: F.udf(function, "string", useArrow=False)(
+                    F.col(name).cast("string")
+                )
                 for name, function in columns.items()
             }
         )
@@ -204,19 +161,16 @@ class SparkEngine(Engine):
         if isinstance(error, Py4JError | ConnectionError) and not is_from_java:
             return RunError("Spark's JVM is gone: it was killed, or is out of memory")
         said = [str(cause.toString()) for cause in _causes(_thrown(error))]
-        if any("OutOfMemoryError" in text for text in said):
+        if any("OutOfMemory" in text for text in said):
             return self.out_of_memory(f"{_LEAST_MEGABYTES}MB")
         if any("No space left on device" in text for text in said):
             return self.out_of_space()
-        if any(TOO_LONG in text for text in said):
-            return InputError(
-                f"{self.settings.input_data_path}: a line is longer than"
-                f" {LONGEST_LINE:,} bytes"
-            )
         for text in said:
             if unreadable := _UNREADABLE.search(text):
                 path = unquote(unreadable["path"])
                 return InputError(f"{path}: cannot be read: {said[-1].splitlines()[0]}")
+            if raised := _RAISED_IN_PYTHON.findall(text):
+                return RunError(f"in a worker of Spark: {raised[-1]}")
         return RunError(said[-1].splitlines()[0]) if said else error
 
     def close(self) -> None:
@@ -292,33 +246,6 @@ class SparkEngine(Engine):
         empty = self._session.createDataFrame([], schema)
         empty.write.mode("overwrite").parquet(str(folder))
 
-    def _lines(self, inputs: Inputs, links: Mapping[Path, Path]) -> DataFrame:
-        """Lines that are not blank, as their bytes are, and each one's file's URI."""
-        paths = (file.path for file in inputs.event_files)
-        readable = [links.get(path, path) for path in paths]
-        read = self._session.read.text([_pattern(path) for path in readable])
-        line = F.when(
-            F.octet_length("value") > LONGEST_LINE, F.raise_error(F.lit(TOO_LONG))
-        ).otherwise(F.col("value"))
-        without_mark = F.when(
-            line.startswith(_BYTE_ORDER_MARK), _without_marks(line)
-        ).otherwise(line)
-        is_blank = F.trim(F.make_valid_utf8("raw"), F.lit(" \t")) == ""
-        return read.select(
-            without_mark.alias("raw"), F.col("_metadata.file_path").alias("source_file")
-        ).where(F.col("raw").startswith("{") | ~is_blank)
-
-    def _links(self, inputs: Inputs) -> dict[Path, Path]:
-        """Another way to each file that Hadoop cannot name: one with a colon."""
-        links = {}
-        for number, path in enumerate(file.path for file in inputs.event_files):
-            if ":" in path.name:
-                link = self.store.scratch / f"lines-{number}{path.suffix}"
-                link.unlink(missing_ok=True)
-                link.symlink_to(path)
-                links[path] = link
-        return links
-
     def _fit_shuffles(self, size: int) -> None:
         """Enough shuffle partitions for these bytes; adaptive execution joins them."""
         least = self._session.sparkContext.defaultParallelism
@@ -351,8 +278,6 @@ def _configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         # A path is one of this machine, whatever a cluster's default is.
         "spark.hadoop.fs.defaultFS": "file:///",
         "spark.sql.shuffle.partitions": "1",  # grows with what is read
-        # Or what follows an error in a line would be read as if there were none.
-        "spark.sql.json.enablePartialResults": "false",
         # What is held is read a few times, and then gone.
         "spark.sql.inMemoryColumnarStorage.compressed": "false",
         "spark.sql.parquet.compression.codec": "zstd",
@@ -405,14 +330,6 @@ def _java_options(properties: Mapping[str, str]) -> Iterator[str]:
 def _do_nothing(*_: object) -> None: ...
 
 
-def _by_value(function: TextFunction) -> Callable[..., Column]:
-    """A column function whose code the workers of a cluster need not have."""
-    module = sys.modules[function.__module__]
-    cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
-    udf: Callable[..., Column] = F.udf(function, "string", useArrow=False)
-    return udf
-
-
 def _thrown(error: Exception) -> Any:
     """The Java exception behind a Python one, or None."""
     return getattr(error, "java_exception", None) or getattr(error, "_origin", None)
@@ -425,92 +342,17 @@ def _causes(thrown: Any) -> Iterator[Any]:
         thrown = thrown.getCause()
 
 
-def _relative(uri: str, inputs: Inputs, links: Mapping[Path, Path]) -> Column:
-    """The path of an event file, relative to the input's root."""
-    # Percent-encoded, with one slash or three after its scheme.
-    encoded = F.replace(F.col(uri), F.lit("+"), F.lit("%2B"))
-    path = F.regexp_replace(F.url_decode(encoded), "^file:(//)?", "")
-    relative = F.substring(path, len(f"{inputs.root}/") + 1, _TO_THE_END)
-    for original, link in links.items():
-        name = F.lit(str(original.relative_to(inputs.root)))
-        relative = F.when(path == str(link), name).otherwise(relative)
-    return relative
-
-
-def _without_marks(line: Column) -> Column:
-    """A line without the byte order marks at its start, its other bytes as they are."""
-    # Spark's own trimming takes any single byte of a mark as well.
-    as_latin = F.decode(line.cast("binary"), "ISO-8859-1")
-    marks = f"^({_BYTE_ORDER_MARK.encode().decode('latin-1')})+"
-    rest = F.regexp_replace(as_latin, marks, "")
-    return F.encode(rest, "ISO-8859-1").cast("string")
-
-
-def _is_readable(line: str) -> Column:
-    """Whether a line is text, and takes Jackson over no limit."""
-    length = F.octet_length(line)
-    brackets = length - F.octet_length(F.translate(line, "[{", ""))
-    may_nest_too_deep = (length > SUSPICIOUS_LENGTH) & (brackets > DEEPEST_NESTING)
-    return (length <= _LONG) & ~may_nest_too_deep & F.is_valid_utf8(line)
-
-
-def _with_fields(lines: DataFrame, text: Column) -> DataFrame:
-    """The rows that a rule judges, of lines and what is to be read of each.
-
-    Spark ignores what follows an object. So it stands in an array before an object that
-    no line can guess: whatever breaks out of the array breaks the array.
-
-    What leads to the parser's text has a column of its own, since Spark compiles none
-    of a parser's arguments. Parsing and looking up is then one projection: it parses
-    once, and keeps no map of a line for the next. Of repeated names the first counts.
-    """
-    end = secrets.token_hex(8)
-    array = F.concat(F.lit("["), text, F.lit(f',{{"":"{end}"}}]'))
-    both = F.from_json("array", "ARRAY<MAP<STRING, STRING>>", _STRICT)
-    pairs = F.when((F.size(both) == 2) & (both[1][""] == end), both[0])
-    return lines.withColumn("array", array).select(
-        "raw",
-        "source_file",
-        pairs.isNotNull().alias("is_object"),
-        *(pairs[field].alias(field) for field in EVENT_FIELDS),
-    )
-
-
-def _is_strange(line: str) -> Column:
-    """Whether these may be other fields than those that ``plain_line`` reads."""
-    # A line is searched only where a field may be of the wrong type. What is no text
-    # for a timestamp is no time either.
-    texts = (name for name in TEXT_FIELDS if name != "timestamp")
-    value = F.col("value")
-    may_be_mistyped = reduce(
-        or_,
-        map(_may_be_no_text, texts),
-        (_may_be_a_token("user_id") & F.col(line).rlike(_NO_TEXT_FOR_USER_ID))
-        | (F.coalesce(value != "", F.lit(False)) & F.col(line).rlike(_TEXT_FOR_VALUE))
-        | F.coalesce(F.col("initiator_id").startswith("-"), F.lit(False)),
-    )
-    may_hide = F.col(line).rlike(f"{ESCAPED_KEY}|{_HALF_SURROGATE}")
-    return (may_be_mistyped & F.col(line).rlike(MISTYPED)) | (
-        F.col(line).contains("\\u") & may_hide
-    )
-
-
-def _may_be_no_text(name: str) -> Column:
-    """Whether a field is what Jackson writes for a fraction, an array or an object."""
-    text = F.col(name)
-    may_be_a_fraction = (text < _LETTERS) & text.rlike(_FRACTION)
-    return F.coalesce(may_be_a_fraction | _is_nested(text), F.lit(False))
-
-
-def _may_be_a_token(name: str) -> Column:
-    """Whether a field is what Jackson writes for what is neither text nor null."""
-    text = F.col(name)
-    may_be = (text < _LETTERS) | text.isin("true", "false") | _is_nested(text)
-    return F.coalesce(may_be, F.lit(False))
-
-
-def _is_nested(text: Column) -> Column:
-    return text.startswith("[") | text.startswith("{")
+def _packed_together(ranges: Sequence[LineRange], size: int) -> list[list[LineRange]]:
+    """The ranges in groups, each of at least this many bytes but for the last."""
+    groups: list[list[LineRange]] = []
+    left = 0
+    for lines in ranges:
+        if left <= 0:
+            groups.append([])
+            left = size
+        groups[-1].append(lines)
+        left -= lines.end - lines.start
+    return groups
 
 
 def _pattern(path: Path) -> str:

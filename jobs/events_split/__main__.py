@@ -1,10 +1,11 @@
 """``python -m jobs.events_split``"""
 
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from jobs.engine import Engine, find_inputs
+from jobs.engine import Engine, Rewrite, find_inputs
 from jobs.errors import InputError, TooManyRejectedError
 from jobs.events_split.config import EventsSplitSettings
 from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+@dataclass(frozen=True)
+class Judge:
+    """The rules for a line, and what is hidden of it before anything is stored."""
+
+    pseudonym_key: str | None
+
+    def __call__(self, lines: "DataFrame", rewrite: Rewrite) -> "DataFrame":
+        from jobs.events_split import model
+
+        key = self.pseudonym_key
+        hides = {"raw": concealing(key)}
+        if key:
+            hides |= dict.fromkeys(IDS, pseudonym(key))
+            hides["initiator_id"] = number_pseudonym(key)
+        return rewrite(model.judge(lines), hides)
+
+
 def run(engine: Engine, settings: EventsSplitSettings) -> Report:
     """Stage the six staging tables and account for every line.
 
@@ -36,25 +54,16 @@ def run(engine: Engine, settings: EventsSplitSettings) -> Report:
     inputs = find_inputs(engine.settings.input_data_path, engine.store.prefix)
     key = settings.pseudonym_key
 
-    def judge(lines: "DataFrame") -> "DataFrame":
-        judged = model.judge(lines)
-        if not key:
-            return judged
-        hides = dict.fromkeys(IDS, pseudonym(key))
-        return engine.rewrite(judged, hides | {"initiator_id": number_pseudonym(key)})
-
-    judged = engine.judged(inputs, judge)
+    judged = engine.judged(inputs, Judge(key))
     tally = {
         (outcome, detail): lines
         for outcome, detail, lines in engine.collect(model.tally(judged))
     }
-    engine.check_unchanged(inputs)
     if not tally:
         raise InputError(
             f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
         )
-    rejects = engine.rewrite(model.only_rejected(judged), {"raw": concealing(key)})
-    engine.stage(REJECTED_EVENTS, rejects.distinct())
+    engine.stage(REJECTED_EVENTS, model.only_rejected(judged))
     rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
     _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
 

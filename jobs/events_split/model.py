@@ -258,8 +258,8 @@ def only_playback_events(judged: DataFrame) -> DataFrame:
 
 
 def only_rejected(judged: DataFrame) -> DataFrame:
-    """Rejected lines: the rows of rejected_events, as they were written."""
-    return judged.where(is_rejected()).select("raw", "source_file", "reason")
+    """Distinct rejected lines: the rows of rejected_events."""
+    return judged.where(is_rejected()).select("raw", "source_file", "reason").distinct()
 
 
 def only(judged: DataFrame, table: Table) -> DataFrame:

@@ -151,7 +151,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
 
     rows = engine.judged(
         find_inputs(str(folder), engine.store.prefix),
-        lambda lines: lines.transform(model.with_typed_fields)
+        lambda lines, _: lines.transform(model.with_typed_fields)
         .withColumn("reason", model.rejection())
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})
         .withColumns(

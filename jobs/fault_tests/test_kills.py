@@ -202,7 +202,7 @@ def test_a_job_that_fails_leaves_the_tables_of_those_before(versions, prefix):
     )
     if ENGINE == "duckdb":
         code = (
-            f"from jobs.engine.duckdb_engine import bind_models; bind_models()\n{code}"
+            f"from jobs.engine.duckdb_session import bind_models; bind_models()\n{code}"
         )
     exit_code, _ = run(versions[1].path, prefix, python=("-c", code), **RATIO)
     assert exit_code == 1

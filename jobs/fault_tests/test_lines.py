@@ -11,10 +11,6 @@ import pytest
 
 from jobs.fault_tests.conftest import RATIO, finish, start
 from jobs.unit_tests import published
-from jobs.unit_tests.conftest import ENGINE
-
-if ENGINE != "duckdb":
-    pytest.skip("Spark reads lines by another reader", allow_module_level=True)
 
 BOUNDARY = 32_000_000  # bytes, at which DuckDB's CSV reader fills its buffers anew
 EVENT = b'{"event": "app_loaded", "timestamp": "2021-01-01T00:00:00", "initiator_id": 1'

@@ -18,7 +18,7 @@ import numpy as np
 
 from jobs.errors import InputError, RunError
 from jobs.lines.exact import LONG_LINE, LONGEST_LINE, plain_long_line
-from jobs.lines.files import EventFile, open_unpacked
+from jobs.lines.files import EventFile, LineRange, open_unpacked
 
 CHUNK_SIZE = 8_000_000
 """Unpacked bytes. A chunk is larger only where a single line is."""
@@ -59,13 +59,13 @@ class Lines:
         return len(self.starts)
 
 
-def lines_of_files(
-    files: Sequence[EventFile],
+def lines_of_ranges(
+    ranges: Sequence[LineRange],
     threads: int,
     memory: int | None = None,
     size: int = CHUNK_SIZE,
 ) -> Generator[Lines]:
-    """The lines of the files, a chunk at a time, in no particular order.
+    """The lines of these ranges, a chunk at a time, in no particular order.
 
     Args:
         threads: how many chunks are read and cut ahead, side by side.
@@ -76,7 +76,7 @@ def lines_of_files(
         InputError: a file cannot be read as it was listed, or has too long a line.
         RunError: a line needs more memory.
     """
-    chunks = _Chunks(files, size)
+    chunks = _Chunks(ranges, size)
 
     def next_lines() -> Lines | None:
         taken = chunks.take()
@@ -95,15 +95,15 @@ def lines_of_files(
 
 
 class _Chunks:
-    """The chunks of several files, for threads that each take the next one.
+    """The chunks of several ranges, for threads that each take the next one.
 
-    A thread goes on with a file that was begun, or begins the next one: packed files
+    A thread goes on with a range that was begun, or begins the next one: packed files
     are unpacked side by side, and a single file feeds every thread.
     """
 
-    def __init__(self, files: Sequence[EventFile], size: int = CHUNK_SIZE) -> None:
+    def __init__(self, ranges: Sequence[LineRange], size: int) -> None:
         self._size = size
-        self._waiting = iter(files)
+        self._waiting = iter(ranges)
         self._idle: list[tuple[EventFile, Iterator[Bytes]]] = []
         self._busy = 0
         self._is_stopped = False
@@ -134,8 +134,8 @@ class _Chunks:
             while True:
                 if self._idle:
                     begun = self._idle.pop()
-                elif file := next(self._waiting, None):
-                    begun = (file, chunks_of(file, self._size))
+                elif lines := next(self._waiting, None):
+                    begun = (lines.file, chunks_of(lines, self._size))
                 elif self._busy:
                     self._changed.wait()
                     continue
@@ -154,13 +154,13 @@ class _Chunks:
             self._changed.notify_all()
 
 
-def chunks_of(file: EventFile, size: int = CHUNK_SIZE) -> Iterator[Bytes]:
-    """The unpacked bytes of a file, cut after line ends; only the last may lack one.
+def chunks_of(lines: LineRange, size: int = CHUNK_SIZE) -> Iterator[Bytes]:
+    """The unpacked bytes of a range, cut after line ends; only the last may lack one.
 
     Raises:
         InputError: the file cannot be read, or has a line that is too long.
     """
-    with open_unpacked(file) as source:
+    with open_unpacked(lines) as source:
         rest = np.empty(0, np.uint8)
         while True:
             buffer = np.empty(len(rest) + size, np.uint8)
@@ -175,7 +175,7 @@ def chunks_of(file: EventFile, size: int = CHUNK_SIZE) -> Iterator[Bytes]:
                 yield buffer[:cut]
             rest = buffer[cut:].copy()
             if len(rest) > LONGEST_LINE:
-                raise line_too_long(file)
+                raise line_too_long(lines.file)
 
 
 def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:

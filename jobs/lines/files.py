@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jobs.errors import InputError
 
 _GZIP = 31  # what zlib calls a window with a gzip header
 _PACKED_CHUNK = 1024 * 1024  # bytes
+_SEARCHED_CHUNK = 64 * 1024  # bytes
 
 
 @dataclass(frozen=True, order=True)
@@ -68,32 +70,61 @@ def listed(path: Path, root: Path) -> EventFile:
     )
 
 
-def check_unchanged(file: EventFile) -> None:
-    """Check that a file is just what was listed, and no byte longer.
+@dataclass(frozen=True)
+class LineRange:
+    """Whole lines of a file, as bytes on the disk: from ``start`` up to ``end``."""
+
+    file: EventFile
+    start: int
+    end: int
+
+
+def whole(file: EventFile) -> LineRange:
+    """All lines of a file."""
+    return LineRange(file, 0, file.size)
+
+
+def split(file: EventFile, size: int) -> Iterator[LineRange]:
+    """The lines of a file in ranges of at least this size; a packed file in one.
 
     Raises:
-        InputError: the file is gone, another one, or was written to.
+        InputError: the file cannot be read as it was listed.
     """
-    try:
-        now = file.path.stat()
-    except OSError as error:
-        raise InputError(f"{file.path}: {error.strerror}") from error
-    _compare(file, now)
-    if now.st_size > file.size:
-        raise InputError(f"{file.path}: grew while it was read")
+    start = 0
+    while not _is_packed(file) and file.size - start > size:
+        end = _after_line_feed(LineRange(file, start + size, file.size))
+        yield LineRange(file, start, end)
+        start = end
+    if start < file.size or start == 0:
+        yield LineRange(file, start, file.size)
 
 
-def open_unpacked(file: EventFile) -> io.RawIOBase:
-    """The unpacked bytes of a file, up to the size that was listed.
+def _after_line_feed(lines: LineRange) -> int:
+    """Where the first line that ends with a line feed has ended; the end without."""
+    position = lines.start
+    with open_unpacked(lines) as source:
+        while read := source.read(_SEARCHED_CHUNK):
+            if found := read.find(b"\n") + 1:
+                return position + found
+            position += len(read)
+    return lines.end
+
+
+def open_unpacked(lines: LineRange) -> io.RawIOBase:
+    """The unpacked bytes of a range of a file.
 
     Its ``readinto`` raises InputError where the file is cut off, corrupt, or no longer
     what was listed.
     """
     try:
-        listed_bytes = _Listed(file)
+        listed_bytes = _Listed(lines)
     except OSError as error:
-        raise InputError(f"{file.path}: {error.strerror}") from error
-    return _Gunzipped(listed_bytes) if file.path.suffix == ".gz" else listed_bytes
+        raise InputError(f"{lines.file.path}: {error.strerror}") from error
+    return _Gunzipped(listed_bytes) if _is_packed(lines.file) else listed_bytes
+
+
+def _is_packed(file: EventFile) -> bool:
+    return file.path.suffix == ".gz"
 
 
 def _compare(file: EventFile, now: os.stat_result) -> None:
@@ -109,13 +140,14 @@ def _compare(file: EventFile, now: os.stat_result) -> None:
 
 
 class _Listed(io.RawIOBase):
-    """The bytes of a file on the disk, as many as were listed."""
+    """The bytes of a range on the disk, no further than what was listed."""
 
-    def __init__(self, file: EventFile) -> None:
-        self.file = file
-        self._left = file.size
-        self._opened = io.FileIO(file.path)
-        _compare(file, os.fstat(self._opened.fileno()))
+    def __init__(self, lines: LineRange) -> None:
+        self.file = lines.file
+        self._left = lines.end - lines.start
+        self._opened = io.FileIO(self.file.path)
+        _compare(self.file, os.fstat(self._opened.fileno()))
+        self._opened.seek(lines.start)
 
     def readinto(self, buffer: Any) -> int:
         wanted = min(len(buffer), self._left)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jobs.errors import InputError
 from jobs.lines import chunks
-from jobs.lines.chunks import chunks_of, lines_of, lines_of_files
-from jobs.lines.files import listed
+from jobs.lines.chunks import chunks_of, lines_of, lines_of_ranges
+from jobs.lines.files import listed, split, whole
 
 LINE_ENDS = (b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n")
 MARKS = (b"\xef\xbb\xbf", b"\xef\xbb", b"\xff", b"\0", "\u00fc\u2028".encode())
@@ -35,7 +35,9 @@ def texts(lines):
 def read(path, size):
     file = listed(path, path.parent)
     return [
-        text for data in chunks_of(file, size) for text in texts(lines_of(file, data))
+        text
+        for data in chunks_of(whole(file), size)
+        for text in texts(lines_of(file, data))
     ]
 
 
@@ -49,6 +51,28 @@ def path(tmp_path_factory):
 def test_lines_are_those_of_the_bytes_wherever_chunks_are_cut(path, content, size):
     path.write_bytes(content)
     assert read(path, size) == expected(content)
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=30).map(b"".join), st.integers(1, 60))
+def test_the_ranges_of_a_file_have_each_of_its_lines_once(path, content, size):
+    path.write_bytes(content)
+    file = listed(path, path.parent)
+    ranges = list(split(file, size))
+    found = [
+        text
+        for lines in ranges
+        for data in chunks_of(lines)
+        for text in texts(lines_of(file, data))
+    ]
+    assert found == expected(content)
+    assert all(lines.end - lines.start >= size for lines in ranges[:-1])
+
+
+def test_a_packed_file_is_one_range(tmp_path):
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b"1\n2\n"))
+    file = listed(tmp_path / "a.json.gz", tmp_path)
+    assert list(split(file, 1)) == [whole(file)]
 
 
 def test_no_line_is_lost_at_a_hundred_thousand_boundaries(tmp_path):
@@ -71,11 +95,13 @@ def test_all_files_are_read_on_any_number_of_threads(tmp_path):
     for number in range(7):
         content = f"{number}\n" * number * 100
         (tmp_path / f"{number}.json").write_text(content)
-    files = [listed(tmp_path / f"{number}.json", tmp_path) for number in range(7)]
+    ranges = [
+        whole(listed(tmp_path / f"{number}.json", tmp_path)) for number in range(7)
+    ]
     for threads in (1, 2, 5):
         found = [
             text
-            for lines in lines_of_files(files, threads, size=64)
+            for lines in lines_of_ranges(ranges, threads, size=64)
             for text in texts(lines)
         ]
         assert sorted(found) == [str(n) for n in range(7) for _ in range(n * 100)]
@@ -84,15 +110,16 @@ def test_all_files_are_read_on_any_number_of_threads(tmp_path):
 def test_an_error_in_one_file_ends_the_lines_of_all(tmp_path):
     (tmp_path / "a.json").write_text("1\n" * 100_000)
     (tmp_path / "b.json.gz").write_text("no gzip")
-    files = [listed(tmp_path / name, tmp_path) for name in ("a.json", "b.json.gz")]
+    names = ("a.json", "b.json.gz")
+    ranges = [whole(listed(tmp_path / name, tmp_path)) for name in names]
     with pytest.raises(InputError, match=r"b\.json\.gz: "):
-        list(lines_of_files(files, 2, size=64))
+        list(lines_of_ranges(ranges, 2, size=64))
 
 
 def test_a_line_of_bytes_that_are_no_text_is_replaced_and_read_exactly(path):
     path.write_bytes(b'{"a": 1}\n{"b": "\xff"}\n{"c": "\xc3\xbc"}')
     file = listed(path, path.parent)
-    [data] = chunks_of(file)
+    [data] = chunks_of(whole(file))
     lines = lines_of(file, data)
     assert texts(lines) == ['{"a": 1}', '{"b": "\ufffd"}', '{"c": "\u00fc"}']
     assert lines.exact == {1: ""}
@@ -104,7 +131,7 @@ def test_a_long_line_is_read_exactly(path, monkeypatch):
         '{"event": "a"}\n{"event": "a", "other": [[], {}]}\n{"event": "a", x}'
     )
     file = listed(path, path.parent)
-    [data] = chunks_of(file)
+    [data] = chunks_of(whole(file))
     exact = lines_of(file, data).exact
     assert list(exact) == [1]
     assert exact[1].startswith('{"event":"a","timestamp":null')

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from jobs.engine import Engine, Inputs, find_inputs
 from jobs.errors import InputError
 from jobs.events_split import model
+from jobs.events_split.__main__ import Judge
 from jobs.tables import USERS, VIDEOS
 from jobs.unit_tests.conftest import collected, micros
 
@@ -40,13 +41,7 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
             text = json.dumps(line) if isinstance(line, dict) else line
             content = text.encode() if isinstance(text, str) else text
             (folder / f"{i:04}.jsonl").write_bytes(content)
-        rows = engine.judged(
-            find_inputs(str(folder), engine.store.prefix),
-            lambda read: read.transform(model.with_typed_fields)
-            .withColumn("reason", model.rejection())
-            .withColumns({"outcome": model.outcome(), "detail": model.detail()})
-            .withColumn("raw", F.when(model.is_rejected(), F.col("raw"))),
-        )
+        rows = engine.judged(inputs_of(tmp_path), with_verdict)
         names = rows.columns
         verdicts = [
             dict(zip(names, row, strict=True)) for row in collected(engine, rows)
@@ -61,7 +56,17 @@ def inputs_of(folder: Path) -> Inputs:
     return find_inputs(str(folder / "in"), folder / "out")
 
 
-def as_read(lines: Any) -> Any:
+def with_verdict(lines: Any, _: Any) -> Any:
+    """The rules' own judgement, with every field and outcome beside it."""
+    return (
+        lines.transform(model.with_typed_fields)
+        .withColumn("reason", model.rejection())
+        .withColumns({"outcome": model.outcome(), "detail": model.detail()})
+        .withColumn("raw", F.when(model.is_rejected(), F.col("raw")))
+    )
+
+
+def as_read(lines: Any, _: Any) -> Any:
     """A rule that refuses what is no object, and keeps every line as ``line``."""
     is_refused = ~F.col("is_object")
     return lines.withColumns(
@@ -430,9 +435,7 @@ def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
     lines = ['{"event": "page_view"}'] * 60_000
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
-    judged = engine.judged(
-        find_inputs(str(tmp_path / "in"), engine.store.prefix), model.judge
-    )
+    judged = engine.judged(inputs_of(tmp_path), Judge(None))
     assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
         ("u", "NZ")
     ]
@@ -468,9 +471,9 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / "in" / name).write_text('{"event": "a"}')
 
-    def as_read_too_late(lines):
+    def as_read_too_late(lines, rewrite):
         (tmp_path / "in" / "b.json").unlink(missing_ok=True)
-        return as_read(lines)
+        return as_read(lines, rewrite)
 
     with pytest.raises(Exception) as failed:  # each engine has its own
         engine.collect(engine.judged(inputs_of(tmp_path), as_read_too_late))
@@ -496,7 +499,7 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
 def test_no_lines_give_no_rows(engine, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
-    judged = engine.judged(inputs_of(tmp_path), model.judge)
+    judged = engine.judged(inputs_of(tmp_path), Judge(None))
     assert engine.collect(model.tally(judged)) == []
     assert engine.collect(model.only_playback_events(judged)) == []
 

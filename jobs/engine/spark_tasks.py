@@ -1,0 +1,72 @@
+"""What a task of Spark does with lines: DuckDB judges them, and Parquet takes them.
+
+A worker needs the packages of requirements/run.txt and the project itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from pyspark import cloudpickle
+
+from jobs.engine.base import Rule
+from jobs.errors import RunError
+from jobs.lines.files import LineRange
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of the lines of a task.
+
+    Attributes:
+        path: the Parquet file that has a row for each.
+        error: why it does not, or None.
+    """
+
+    path: Path
+    error: RunError | None = None
+
+
+def pickled_rule(rule: Rule) -> bytes:
+    """A rule as :class:`JudgingTask` takes it."""
+    return bytes(cloudpickle.dumps(rule))  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class JudgingTask:
+    """Judges lines on a worker.
+
+    Attributes:
+        judge: the rule of ``Engine.judged``, pickled, so that its modules are imported
+            where ``pyspark.sql.functions`` means DuckDB's.
+        folder: where Parquet files go, which every worker and the driver see.
+        time_zone: REPORTING_TIMEZONE.
+    """
+
+    judge: bytes
+    folder: Path
+    time_zone: str
+
+    def __call__(self, ranges: Sequence[LineRange]) -> Judged:
+        from jobs.engine.duckdb_session import Session, bind_models, text
+
+        bind_models()
+        judge = cloudpickle.loads(self.judge)
+        # A name of its own: Spark may run a task twice.
+        path = self.folder / f"{uuid4()}.parquet"
+        # Spark gives each of its cores a task.
+        config = {"threads": 1, "temp_directory": f"{path}.spill"}
+        session = Session(config, self.time_zone)
+        try:
+            session.judge(
+                ranges,
+                judge,
+                memory=None,
+                into=lambda query: f"COPY ({query}) TO {text(path)} (FORMAT parquet)",
+            )
+        except RunError as error:
+            return Judged(path, error)
+        finally:
+            session.close()
+        return Judged(path)
