@@ -90,8 +90,8 @@ def profiled(source: str, started: float) -> list[Call]:
         started: when the process did, as ``time.monotonic()`` tells.
     """
     from jobs import runner
-    from jobs.__main__ import JOBS, SUMMARY
     from jobs.engine import Store
+    from jobs.pipeline import JOBS, SUMMARY
 
     watch = Stopwatch()
     imported = time.monotonic() - started

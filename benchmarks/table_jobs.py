@@ -2,7 +2,7 @@
 
 import sys
 
-from jobs.__main__ import JOBS
+from jobs.pipeline import JOBS
 from jobs.runner import main
 
 # What a peer does as well; the report has no peer.

@@ -39,13 +39,13 @@ class Progress:
 def show(record: JobRecord) -> None:
     """Print a job's account of lines, its notes and its headline."""
     console = Console(**PLAIN)
-    report = record.report
-    if report.lines is not None:
-        console.print(_account_table(report.lines))
-    for note in report.notes:
+    result = record.result
+    if result.lines is not None:
+        console.print(_account_table(result.lines))
+    for note in result.notes:
         console.print(note)
-    if report.headline is not None:
-        console.print(report.headline)
+    if result.headline is not None:
+        console.print(result.headline)
 
 
 def _account_table(account: LineAccount) -> Table:

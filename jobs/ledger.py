@@ -32,8 +32,8 @@ class LineAccount:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a job has to say of its run.
+class JobResult:
+    """What a job tells of its run.
 
     Attributes:
         lines: the account of the input, of the job that reads it.
@@ -52,19 +52,19 @@ class Report:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job of a run: its name, wall seconds, rows per published table, report."""
+    """One job of a run: its name, wall seconds, rows per published table, result."""
 
     job: str
     seconds: float
     tables: Mapping[str, int]
-    report: Report
+    result: JobResult
 
     def as_json(self) -> dict[str, Any]:
         return {
             "job": self.job,
             "seconds": round(self.seconds, 3),
             "tables": dict(self.tables),
-            **asdict(self.report),
+            **asdict(self.result),
         }
 
 

@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs import __version__
 from jobs.checks import check_staged
 from jobs.engine import Engine, Store, open_engine
 from jobs.errors import RunError, TooManyRejectedError
-from jobs.ledger import JobRecord, Report
+from jobs.ledger import JobRecord, JobResult
 from jobs.settings import RunSettings, load, shown
 from jobs.tables import REJECTED_EVENTS
 
 if TYPE_CHECKING:
     from jobs.console import Progress
 
-__all__ = ["Job", "Report", "main"]
+__all__ = ["Job", "JobResult", "main"]
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)  # as of docker stop, and of Ctrl-C
 
@@ -42,7 +43,7 @@ class Job:
     name: str
     summary: str
     settings: type[Any]
-    run: Callable[[Engine, Any], Report]
+    run: Callable[[Engine, Any], JobResult]
     only_reads: bool = False
 
 
@@ -155,7 +156,7 @@ def _run_jobs(
             with progress.step(job.name, "running"):
                 record = _run_job(job, own_settings, engine, stop)
             show(record)
-            for name in record.report.files:
+            for name in record.result.files:
                 progress.say(f"{job.name}: {settings.output_data_path_prefix}/{name}")
     except RunError:
         raise
@@ -170,15 +171,15 @@ def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRec
     started = time.perf_counter()
     store = engine.store
     try:
-        report = job.run(engine, own_settings)
+        result = job.run(engine, own_settings)
     except TooManyRejectedError as error:
         kept = store.keep_failed(REJECTED_EVENTS)
         raise TooManyRejectedError(f"{error}; {_how_to_look(kept)}") from error
     engine.release()
     check_staged(engine)
     with stop.waiting():
-        tables = {} if job.only_reads else store.publish(told=asdict(report))
-        record = JobRecord(job.name, time.perf_counter() - started, tables, report)
+        tables = {} if job.only_reads else store.publish(told=asdict(result))
+        record = JobRecord(job.name, time.perf_counter() - started, tables, result)
         store.ledger["jobs"].append(record.as_json())
     if stop.is_asked:
         raise KeyboardInterrupt
@@ -197,6 +198,7 @@ def _how_to_look(rejected: Path) -> str:
 def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
     return {
         "run_id": run_id,
+        "version": __version__,
         "status": "failed",
         "started": datetime.now(UTC).isoformat(),
         "settings": shown(settings),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, cast
 from zoneinfo import available_timezones
 
+from jobs import __version__
 from jobs.errors import SettingError
 
 
@@ -212,7 +213,12 @@ def load(
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses wrong arguments as a wrong setting is refused."""
+    """Refuses wrong arguments as a wrong setting is refused; tells the version."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        version = f"product-events {__version__}"
+        self.add_argument("--version", action="version", version=version)
 
     def error(self, message: str) -> Any:
         raise SettingError(f"{message} (--help lists the settings)")

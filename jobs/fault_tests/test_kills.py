@@ -197,7 +197,7 @@ def test_a_job_that_fails_leaves_the_tables_of_those_before(versions, prefix):
     code = (
         "import sys, jobs.conversion_rate.model as m\n"
         "m.weekly_retention = None\n"
-        "from jobs.__main__ import JOBS; from jobs.runner import main\n"
+        "from jobs.pipeline import JOBS; from jobs.runner import main\n"
         "sys.exit(main(*JOBS, summary=''))"
     )
     if ENGINE == "duckdb":

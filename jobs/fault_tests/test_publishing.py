@@ -39,7 +39,7 @@ CAN_MOUNT = bool(shutil.which("bindfs")) and os.access("/dev/fuse", os.W_OK)
 PROGRAM = """
 import errno, sys, time
 from pathlib import Path
-from jobs.__main__ import JOBS
+from jobs.pipeline import JOBS
 from jobs.engine import store
 from jobs.runner import main
 

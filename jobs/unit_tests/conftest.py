@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jobs.__main__ import JOBS
 from jobs.engine import Engine, Store, open_engine
+from jobs.pipeline import JOBS
 from jobs.settings import RunSettings, load
 from jobs.tables import Column
 

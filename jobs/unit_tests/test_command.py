@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from jobs import __version__
 from jobs.tables import TABLES
 from jobs.unit_tests import published
 from jobs.unit_tests.processes import ROOT, run
@@ -48,6 +49,7 @@ def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
     assert "There is no users.csv: its attributes are NULL." in ended.stdout
     ledger = published.ledger(tmp_path / "out")
     assert ledger["status"] == "done"
+    assert ledger["version"] == __version__
     assert [job["job"] for job in ledger["jobs"]] == [
         "events_split",
         "sessionize",
@@ -57,6 +59,13 @@ def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
     counts = {name: n for job in ledger["jobs"] for name, n in job["tables"].items()}
     assert set(counts) == {table.name for table in TABLES}
     assert ledger["jobs"][0]["lines"]["read"] == 1
+
+
+@pytest.mark.parametrize("module", ["jobs", "jobs.sessionize", "jobs.sql"])
+def test_a_command_tells_its_version(command, module):
+    ended = command("--version", module=module)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"product-events {__version__}\n"
 
 
 def test_a_wrong_setting_exits_2_and_touches_nothing(command, tmp_path):

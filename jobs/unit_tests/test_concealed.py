@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jobs.__main__ import JOBS
+from jobs.pipeline import JOBS
 from jobs.runner import main
 from jobs.tables import PLAYBACK_EVENTS, REJECTED_EVENTS, TABLES
 from jobs.unit_tests import published

@@ -9,7 +9,7 @@ from jobs.runner import main
 from jobs.tables import TABLES
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE, PIPELINE
-from jobs.verify.__main__ import JOB as VERIFY
+from jobs.verify.job import JOB as VERIFY
 
 pytestmark = pytest.mark.slow
 

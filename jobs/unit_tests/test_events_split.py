@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from jobs.engine import Engine, Inputs, find_inputs
 from jobs.errors import InputError
 from jobs.events_split import model
-from jobs.events_split.__main__ import Judge
+from jobs.events_split.job import Judge
 from jobs.tables import USERS, VIDEOS
 from jobs.unit_tests.conftest import collected, micros
 

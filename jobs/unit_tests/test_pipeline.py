@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.__main__ import JOBS
+from jobs.pipeline import JOBS
 from jobs.runner import main
 from jobs.tables import TABLES, USER_REGISTRATION, USER_SESSIONS
 from jobs.unit_tests import published

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.__main__ import JOBS
+from jobs.pipeline import JOBS
 from jobs.report.answers import rate
 from jobs.runner import main
 from jobs.unit_tests import published

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from jobs.engine import Store
-from jobs.runner import Job, Report, main
+from jobs.runner import Job, JobResult, main
 from jobs.unit_tests import published
 from jobs.unit_tests.conftest import ENGINE
 
@@ -28,7 +28,7 @@ def swallows(engine, settings):
     try:
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
-        return Report()
+        return JobResult()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_an_engine_that_is_cut_short_ends_in_an_interrupted_run(
 
 def writes_a_page(engine, settings):
     engine.store.file_aside("page.html").write_text("new")
-    return Report()
+    return JobResult()
 
 
 def swallows_and_writes(engine, settings):

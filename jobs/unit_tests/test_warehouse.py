@@ -11,9 +11,9 @@ from contextlib import closing
 import duckdb
 import pytest
 
-from jobs.__main__ import JOBS
 from jobs.engine import Store
 from jobs.engine.warehouse import NAME, stage_warehouse
+from jobs.pipeline import JOBS
 from jobs.runner import main
 from jobs.sql import MOST_ROWS
 from jobs.sql import main as ask
