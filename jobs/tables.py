@@ -6,23 +6,6 @@ is a day of REPORTING_TIMEZONE.
 
 from dataclasses import dataclass
 
-TEXT_FIELDS = (
-    "event",
-    "timestamp",
-    "channel",
-    "device_type",
-    "account_id",
-    "video_id",
-    "session_id",
-    "event_name",
-    "device",
-    "device_os",
-    "app_version",
-    "country",
-)
-EVENT_FIELDS = (*TEXT_FIELDS, "initiator_id", "user_id", "value")
-"""The fields that are read from a line, each as text; every other one is dropped."""
-
 
 @dataclass(frozen=True)
 class Column:

@@ -17,7 +17,7 @@ MODEL_MAY_IMPORT = re.compile(
     r"(__future__|collections\.abc|dataclasses|typing)(\..+)?"
     r"|pyspark\.sql\.(Column|DataFrame|Window|WindowSpec|functions as F)"
     r"|pyspark\.sql\.window\.(Window|WindowSpec)"
-    r"|jobs\.(tables|\w+\.model)(\..+)?"
+    r"|jobs\.(fields|tables|\w+\.model)(\..+)?"
 )
 
 TIE = "a tie is left to chance: order by a unique key, or aggregate with min or max"

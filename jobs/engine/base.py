@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.engine.store import Store, find_table
 from jobs.errors import RunError
+from jobs.fields import Kind
 from jobs.lines.inputs import Inputs, tidy_csv
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
@@ -33,7 +34,9 @@ class Engine(ABC):
         self.store = store
 
     @abstractmethod
-    def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
+    def judged(
+        self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule
+    ) -> "DataFrame":
         """What a rule makes of every line that is not blank.
 
         DuckDB reads the lines and runs the rule, whichever engine this is: on Spark in
@@ -41,10 +44,11 @@ class Engine(ABC):
 
         Args:
             inputs: where the lines are.
+            fields: the kind of each field that is read, by its name.
             judge: takes a row per line with raw (the line), source_file (relative to
                 the input's root), is_object (whether the line is one JSON object) and
-                every one of EVENT_FIELDS as text, and a function as :meth:`rewrite`. It
-                gives a row for each.
+                every field as text, and a function as :meth:`rewrite`. It gives a row
+                for each.
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.

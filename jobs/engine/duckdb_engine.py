@@ -12,6 +12,7 @@ import sqlglot
 from jobs.engine.base import Engine, Rule, TextFunction
 from jobs.engine.duckdb_session import Session, identifier, paths, sql_of, text
 from jobs.engine.store import Store
+from jobs.fields import Kind
 from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import whole
 from jobs.lines.inputs import Inputs
@@ -44,10 +45,13 @@ class DuckDBEngine(Engine):
         self._connection = self._session.connection
         self._held: list[str] = []
 
-    def judged(self, inputs: Inputs, judge: Rule) -> "DataFrame":
+    def judged(
+        self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule
+    ) -> "DataFrame":
         judged = self._session.new_name()
         self._session.judge(
             [whole(file) for file in inputs.event_files],
+            fields,
             judge,
             self._memory,
             into=lambda query: f"CREATE TABLE {judged} AS {query}",

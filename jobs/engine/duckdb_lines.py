@@ -1,12 +1,9 @@
 """The SQL by which DuckDB reads the fields of lines."""
 
-from jobs.lines.exact import (
-    DEEPEST_NESTING,
-    ESCAPED_KEY,
-    MISTYPED,
-    SUSPICIOUS_LENGTH,
-)
-from jobs.tables import EVENT_FIELDS
+from collections.abc import Mapping
+
+from jobs.fields import Kind
+from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, SUSPICIOUS_LENGTH
 
 # What few lines have, sought with little effort: a number with a fraction, something
 # nested, what DuckDB's reader takes for a constant or for an ending. That a key's colon
@@ -40,30 +37,21 @@ FROM (
 )
 """
 
-# What the rules may take of a JSON value as text: a number, a string of digits, a text.
-_TOKENS = {
-    "user_id": """CASE WHEN starts_with(CAST(object.user_id AS VARCHAR), '"')
-        THEN object.user_id->>'$' END""",
-    "value": 'nullif(CAST(object."value" AS VARCHAR), \'""\')',
-    "initiator_id": """CASE
-        WHEN starts_with(CAST(object.initiator_id AS VARCHAR), '"-') THEN 'false'
-        ELSE trim(CAST(object.initiator_id AS VARCHAR), '"') END""",
-}
 
-
-def objects_query(lines: str, plain_line: str) -> str:
-    """SQL: a row for each line with raw, source_file, is_object and EVENT_FIELDS.
+def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> str:
+    """SQL: a row for each line with raw, source_file, is_object and every field.
 
     Args:
         lines: the name of what ArrowLines gives.
         plain_line: the name by which SQL calls :func:`plain_line`.
+        fields: the kind of each field, by its name.
     """
     structure = ", ".join(
-        f'"{field}": "{"JSON" if field in _TOKENS else "VARCHAR"}"'
-        for field in EVENT_FIELDS
+        f'"{name}": "{"JSON" if kind.keeps_json else "VARCHAR"}"'
+        for name, kind in fields.items()
     )
     not_plain = (
-        *map(_matches, (MISTYPED, _BARE_CONSTANT, _TRAILING_COMMA)),
+        *map(_matches, (_needs_exact(fields), _BARE_CONSTANT, _TRAILING_COMMA)),
         f"contains(line, '[') AND {_matches(_BARE_CONSTANT_IN_ARRAY)}",
         f"contains(line, '\\u') AND {_matches(ESCAPED_KEY)}",
         f"strlen(line) > {SUSPICIOUS_LENGTH} AND strlen(line)"
@@ -73,14 +61,25 @@ def objects_query(lines: str, plain_line: str) -> str:
         lines=lines,
         plain_line=plain_line,
         fields=", ".join(
-            _TOKENS.get(field, f'object."{field}"') + f' AS "{field}"'
-            for field in EVENT_FIELDS
+            kind.text.format(value=f'object."{name}"') + f' AS "{name}"'
+            for name, kind in fields.items()
         ),
         structure=_text(f"{{{structure}}}"),
         is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR (NOT"
         f" ends_with(line, {_text(_USUAL_END)}) AND {_matches(_UNUSUAL_END)})",
         is_not_plain=" OR ".join(not_plain),
     )
+
+
+def _needs_exact(fields: Mapping[str, Kind]) -> str:
+    """A regular expression that finds a field whose value needs exact reading."""
+    names: dict[str, list[str]] = {}
+    for name, kind in fields.items():
+        names.setdefault(kind.needs_exact, []).append(name)
+    ways = (
+        rf'(?:{"|".join(of_kind)})"\s*:\s*{begins}' for begins, of_kind in names.items()
+    )
+    return rf'"(?:{"|".join(ways)})'
 
 
 def _matches(pattern: str) -> str:

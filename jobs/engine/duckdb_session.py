@@ -16,6 +16,7 @@ from jobs.engine.base import Rule, TextFunction
 from jobs.engine.duckdb_lines import objects_query
 from jobs.engine.quick_plans import hasten_plans
 from jobs.errors import RunError
+from jobs.fields import Kind
 from jobs.lines.arrow import ArrowLines
 from jobs.lines.chunks import lines_of_ranges
 from jobs.lines.exact import plain_line
@@ -37,6 +38,7 @@ class Session:
 
     Attributes:
         connection: of DuckDB.
+        sqlframe: what PySpark calls the session.
     """
 
     def __init__(self, config: Mapping[str, Any], time_zone: str) -> None:
@@ -56,12 +58,13 @@ class Session:
         )
         self.connection.execute(f"SET TimeZone = {text(time_zone)}")
         bind_models()
-        self._sqlframe = DuckDBSession(self.connection)
+        self.sqlframe = DuckDBSession(self.connection)
         self._names = 0
 
     def judge(
         self,
         ranges: Sequence[LineRange],
+        fields: Mapping[str, Kind],
         rule: Rule,
         memory: int | None,
         into: Callable[[str], str],
@@ -70,6 +73,7 @@ class Session:
 
         Args:
             ranges: where the lines are.
+            fields: the kind of each field, by its name.
             rule: as ``Engine.judged`` has it.
             memory: the bytes that a line may need; None: as many as there are.
             into: makes of the query for the verdicts a statement that stores them.
@@ -84,7 +88,7 @@ class Session:
         lines = ArrowLines(lines_of_ranges(ranges, threads, memory))
         name = self.new_name()
         self.connection.register(name, lines)
-        objects = self.view(objects_query(name, self.register(plain_line)))
+        objects = self.view(objects_query(name, self.register(plain_line), fields))
         # Or DuckDB joins the few rows of a chunk of long lines with those of the next
         # chunks, and holds them all.
         self.connection.execute("SET enable_caching_operators = false")
@@ -144,9 +148,9 @@ class Session:
         # Left to itself, SQLFrame asks for the columns in four queries of its own.
         described = self.connection.execute(f"DESCRIBE {name}").fetchall()
         columns = {column: _spark_type(type_) for column, type_, *_ in described}
-        self._sqlframe.catalog.add_table(name, columns)
+        self.sqlframe.catalog.add_table(name, columns)
         # SQLFrame's DataFrame is no PySpark one to a type checker.
-        return cast("DataFrame", self._sqlframe.table(name))
+        return cast("DataFrame", self.sqlframe.table(name))
 
     def new_name(self) -> str:
         """A name that nothing has yet."""
@@ -154,7 +158,7 @@ class Session:
         return f"product_events_{self._names}"
 
     def close(self) -> None:
-        self._sqlframe.stop()
+        self.sqlframe.stop()
         self.connection.close()
 
 

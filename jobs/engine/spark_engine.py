@@ -23,6 +23,7 @@ from jobs.engine.base import Engine, Rule, TextFunction
 from jobs.engine.spark_tasks import JudgingTask, pickled_rule
 from jobs.engine.store import Store
 from jobs.errors import InputError, RunError, SettingError
+from jobs.fields import Kind
 from jobs.lines.files import LineRange, split
 from jobs.lines.inputs import Inputs
 from jobs.settings import RunSettings, megabytes
@@ -92,7 +93,9 @@ class SparkEngine(Engine):
         context.pythonExec = str(context.getConf().get("spark.pyspark.python"))
         self._held: list[DataFrame] = []
 
-    def judged(self, inputs: Inputs, judge: Rule) -> DataFrame:
+    def judged(
+        self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule
+    ) -> DataFrame:
         self._fit_shuffles(inputs.size)
         context = self._session.sparkContext
         ranges = [
@@ -103,7 +106,7 @@ class SparkEngine(Engine):
         folder = self.store.scratch / "judged"
         folder.mkdir(exist_ok=True)
         task = JudgingTask(
-            pickled_rule(judge), folder, self.settings.reporting_timezone
+            pickled_rule(judge), fields, folder, self.settings.reporting_timezone
         )
         tasks = _packed_together(ranges, _BYTES_PER_TASK)
         done = context.parallelize(tasks, len(tasks)).map(task).collect()

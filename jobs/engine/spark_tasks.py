@@ -3,7 +3,7 @@
 A worker needs the packages of requirements/run.txt and the project itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +12,7 @@ from pyspark import cloudpickle
 
 from jobs.engine.base import Rule
 from jobs.errors import RunError
+from jobs.fields import Kind
 from jobs.lines.files import LineRange
 
 
@@ -40,11 +41,13 @@ class JudgingTask:
     Attributes:
         judge: the rule of ``Engine.judged``, pickled, so that its modules are imported
             where ``pyspark.sql.functions`` means DuckDB's.
+        fields: the kind of each field, by its name.
         folder: where Parquet files go, which every worker and the driver see.
         time_zone: REPORTING_TIMEZONE.
     """
 
     judge: bytes
+    fields: Mapping[str, Kind]
     folder: Path
     time_zone: str
 
@@ -61,6 +64,7 @@ class JudgingTask:
         try:
             session.judge(
                 ranges,
+                self.fields,
                 judge,
                 memory=None,
                 into=lambda query: f"COPY ({query}) TO {text(path)} (FORMAT parquet)",

@@ -8,6 +8,7 @@ from jobs.engine import Engine, Rewrite, find_inputs
 from jobs.errors import InputError, TooManyRejectedError
 from jobs.events_split.config import EventsSplitSettings
 from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
+from jobs.fields import FIELDS
 from jobs.ledger import LineAccount, percent
 from jobs.runner import Job, JobResult
 from jobs.tables import (
@@ -53,7 +54,7 @@ def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
     inputs = find_inputs(engine.settings.input_data_path, engine.store.prefix)
     key = settings.pseudonym_key
 
-    judged = engine.judged(inputs, Judge(key))
+    judged = engine.judged(inputs, FIELDS, Judge(key))
     tally = {
         (outcome, detail): lines
         for outcome, detail, lines in engine.collect(model.tally(judged))

@@ -1,17 +1,17 @@
 """The rules for a line: which table it belongs to, or why it is rejected.
 
 Rows of ``lines`` are those of ``Engine.judged``: raw, source_file, is_object, and
-every one of EVENT_FIELDS as text.
+every one of FIELDS as text.
 """
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.fields import FIELDS, TEXT
 from jobs.tables import (
     APP_LOADED,
     EVENT_TABLES,
     PLAYBACK_EVENTS,
-    TEXT_FIELDS,
     USER_REGISTRATION,
     USERS,
     VIDEOS,
@@ -26,7 +26,7 @@ KEPT_APP_EVENTS = {
     APP_LOADED: "app_loaded",
 }
 
-_STORED_TEXTS = tuple(name for name in TEXT_FIELDS if name != "timestamp")
+_STORED_TEXTS = tuple(name for name, kind in FIELDS.items() if kind is TEXT)
 
 _DIGITS = r"^-?[0-9]+\z"
 _DIGITS_WITHOUT_SIGN = r"^[0-9]+\z"
@@ -94,17 +94,22 @@ def rejection() -> Column:
         F.when(~F.col("is_object"), F.lit("malformed_json"))
         .when(~is_playback_event() & F.col("event").isNull(), F.lit("missing_event"))
         .when(is_ignored_app_event(), F.lit(None))
-        .when(F.col("instant").isNull(), F.lit("invalid_timestamp"))
+        .when(F.col("instant").isNull(), reason_of("timestamp"))
         .when(
             ~is_playback_event() & F.col("initiator_id").isNull(),
-            F.lit("invalid_initiator_id"),
+            reason_of("initiator_id"),
         )
-        .when(is_playback_event() & F.col("user_id").isNull(), F.lit("missing_user_id"))
+        .when(is_playback_event() & F.col("user_id").isNull(), reason_of("user_id"))
         .when(
             is_playback_event() & F.col("number").isNotNull() & F.col("value").isNull(),
-            F.lit("invalid_value"),
+            reason_of("value"),
         )
     )
+
+
+def reason_of(field: str) -> Column:
+    """Why a line is rejected whose field breaks its rule."""
+    return F.lit(FIELDS[field].reason)
 
 
 def outcome() -> Column:

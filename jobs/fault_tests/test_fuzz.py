@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.engine import Engine, Store, find_inputs, open_engine
+from jobs.fields import FIELDS
 from jobs.unit_tests.conftest import collected, micros, run_settings
 from jobs.unit_tests.reference import Ignored, Rejected, event_lines, judge
 from jobs.unit_tests.strategies import (
@@ -151,6 +152,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
 
     rows = engine.judged(
         find_inputs(str(folder), engine.store.prefix),
+        FIELDS,
         lambda lines, _: lines.transform(model.with_typed_fields)
         .withColumn("reason", model.rejection())
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})

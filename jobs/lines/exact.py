@@ -1,9 +1,8 @@
 """The exact reading of a line that an engine's own JSON reader may read otherwise.
 
-The engines' readers are fast, and agree on a *plain* line: strict JSON in which the
-field types say no more than their text does. Lines that may not be plain are sent
-through :func:`plain_line` first. This module is plain Python, so that its verdict is
-the same under both engines.
+DuckDB's reader is fast, and right about a *plain* line: strict JSON in which a field's
+value says no more than its text does. Lines that may not be plain are sent through
+:func:`plain_line` first.
 """
 
 import json
@@ -11,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.tables import EVENT_FIELDS, TEXT_FIELDS
+from jobs.fields import FIELDS, Number
 
 LONGEST_LINE = 128 * 1024 * 1024
 """Bytes. A longer line is no event log's, and no engine is asked to hold it."""
@@ -24,8 +23,6 @@ DEEPEST_NESTING = 500
 
 SUSPICIOUS_LENGTH = 2 * DEEPEST_NESTING
 """Bytes. A line of fewer cannot open and close so many levels that one is too deep."""
-
-_TEXT_KEYS = "|".join(TEXT_FIELDS)
 
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?')
 _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
@@ -50,7 +47,7 @@ _NO_TEXT = rb"(?:%s|true|false|null)" % _NUMBER
 _SCALAR = rb'(?:"%s"|%s)' % (_PART_OF_TEXT, _NO_TEXT)
 _PAIR = rb'"%s"%s:%s%s' % (_PART_OF_TEXT, _BLANKS, _BLANKS, _SCALAR)
 _NEXT = rb"%s,%s" % (_BLANKS, _BLANKS)
-_MAY_BE_FIELD = rb'"(?:(?:%s)"|[^"\\]*+\\)' % "|".join(EVENT_FIELDS).encode()
+_MAY_BE_FIELD = rb'"(?:(?:%s)"|[^"\\]*+\\)' % "|".join(FIELDS).encode()
 _SOME_BLANKS, _MUCH_OF_TEXT, _NUMBER_OR_WORD, _COLON = map(
     re.compile, (_BLANKS, _PART_OF_TEXT, _NO_TEXT, rb"%s:%s" % (_BLANKS, _BLANKS))
 )
@@ -62,12 +59,6 @@ _MANY_OTHER_PAIRS = re.compile(
 _QUOTE, _ARRAY, _OBJECT, _COMMA = b'"[{,'
 _CLOSING = {_ARRAY: ord("]"), _OBJECT: ord("}")}
 
-MISTYPED = (
-    rf'"(?:(?:{_TEXT_KEYS})"\s*:\s*(?:-?\d+[.eE]|[\[{{])|user_id"\s*:\s*[^"n\s]'
-    r'|value"\s*:\s*"[^"]|initiator_id"\s*:\s*"-)'
-)
-"""Finds a field whose JSON type matters: its text alone would be judged otherwise."""
-
 ESCAPED_KEY = r'\\u[0-9a-fA-F]{4}[^"]*"\s*:'
 """Finds a key that other expressions cannot see for its escapes."""
 
@@ -78,10 +69,7 @@ def plain_line(line: str | None) -> str | None:
     The rules, on top of RFC 8259:
 
     - Of a repeated key the first counts.
-    - A text field's string is its text, a number or boolean its JSON text as written,
-      an array or object null. ``user_id`` is a string or null.
-    - ``initiator_id`` and ``value`` keep what their rules may accept. Anything else
-      becomes ``false``, which they refuse as well.
+    - A field's value is written as its kind says.
     - Half a surrogate pair is no text, so a line with one is no JSON.
     - Nor is a line that nests deeper than DEEPEST_NESTING.
     """
@@ -122,12 +110,10 @@ def is_json(text: str) -> bool:
 
 
 def _plain(fields: Mapping[str, Any]) -> str:
-    tokens = (f'"{name}":{_token(name, fields.get(name))}' for name in EVENT_FIELDS)
+    tokens = (
+        f'"{name}":{kind.token(fields.get(name))}' for name, kind in FIELDS.items()
+    )
     return "{" + ",".join(tokens) + "}"
-
-
-class _Number(str):
-    """A JSON number as it is written."""
 
 
 def _refuse(constant: str) -> Any:
@@ -139,8 +125,8 @@ def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _AS_WRITTEN: dict[str, Any] = {
-    "parse_int": _Number,
-    "parse_float": _Number,
+    "parse_int": Number,
+    "parse_float": Number,
     "parse_constant": _refuse,
     "object_pairs_hook": _first_of_each_key,
 }
@@ -161,33 +147,6 @@ def _has_half_a_pair(line: str) -> bool:
     return any(escape["half"] for escape in _ESCAPES.finditer(line))
 
 
-def _token(name: str, value: Any) -> str:
-    if value is None:
-        return "null"
-    if name in TEXT_FIELDS:
-        return _text_token(value)
-    if name == "user_id":
-        is_text = isinstance(value, str) and not isinstance(value, _Number)
-        return _text_token(value) if is_text else "null"
-    if isinstance(value, _Number):
-        return value
-    if value == "" or (name == "initiator_id" and _is_digits(value)):
-        return json.dumps(value)
-    return "false"
-
-
-def _text_token(value: Any) -> str:
-    if isinstance(value, bool):
-        return f'"{json.dumps(value)}"'
-    if isinstance(value, _Number):
-        return f'"{"0" if value == "-0" else value}"'
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else "null"
-
-
-def _is_digits(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit()
-
-
 def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
     """The event's fields in a long line; what is nested in them is an empty list.
 
@@ -206,7 +165,7 @@ def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
         name = json.loads(bytes(line[at:key_end]))
         start = _end(_COLON, line, key_end)
         end = _end_of_value(line, start)
-        if name in EVENT_FIELDS:
+        if name in FIELDS:
             is_nested = line[start] in _CLOSING
             token = b"[]" if is_nested else bytes(line[start:end])
             fields.setdefault(name, json.loads(token, **_AS_WRITTEN))

@@ -16,6 +16,7 @@ from jobs.engine import Engine, Inputs, find_inputs
 from jobs.errors import InputError
 from jobs.events_split import model
 from jobs.events_split.job import Judge
+from jobs.fields import FIELDS
 from jobs.tables import USERS, VIDEOS
 from jobs.unit_tests.conftest import collected, micros
 
@@ -41,7 +42,7 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
             text = json.dumps(line) if isinstance(line, dict) else line
             content = text.encode() if isinstance(text, str) else text
             (folder / f"{i:04}.jsonl").write_bytes(content)
-        rows = engine.judged(inputs_of(tmp_path), with_verdict)
+        rows = engine.judged(inputs_of(tmp_path), FIELDS, with_verdict)
         names = rows.columns
         verdicts = [
             dict(zip(names, row, strict=True)) for row in collected(engine, rows)
@@ -347,9 +348,7 @@ def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
     content = b'\xef\xbb\xbf{"event": "a"}\r\n\r\n \t\n\n{"event": "b"}\n{"event": "c"}'
     (tmp_path / "in" / "a b [1].json").write_bytes(content)
     (tmp_path / "in" / "ü+%20.ndjson.gz").write_bytes(gzip.compress(b"\n{}\r\n[]\n"))
-    rows = engine.judged(
-        find_inputs(str(tmp_path / "in"), engine.store.prefix), as_read
-    )
+    rows = engine.judged(inputs_of(tmp_path), FIELDS, as_read)
     assert rows_of(rows.select("source_file", "line", "is_object")) == sorted(
         [
             ("a b [1].json", '{"event": "a"}', True),
@@ -391,9 +390,7 @@ def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of
         "plain.json": b'{"event": "d"}',
     }.items():
         (tmp_path / "in" / name).write_bytes(content)
-    rows = engine.judged(
-        find_inputs(str(tmp_path / "in"), engine.store.prefix), as_read
-    )
+    rows = engine.judged(inputs_of(tmp_path), FIELDS, as_read)
     assert rows_of(rows.select("source_file", "line", "event")) == sorted(
         [
             ("a.json", '{"event": "a"}', "a"),
@@ -435,7 +432,7 @@ def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
     lines = ['{"event": "page_view"}'] * 60_000
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
-    judged = engine.judged(inputs_of(tmp_path), Judge(None))
+    judged = engine.judged(inputs_of(tmp_path), FIELDS, Judge(None))
     assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
         ("u", "NZ")
     ]
@@ -462,7 +459,9 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
     folder.mkdir()
     (folder / name).write_text('{"event": "a"}')
     for path in (folder, folder / name):
-        rows = engine.judged(find_inputs(str(path), engine.store.prefix), as_read)
+        rows = engine.judged(
+            find_inputs(str(path), engine.store.prefix), FIELDS, as_read
+        )
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
 
 
@@ -476,7 +475,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
         return as_read(lines, rewrite)
 
     with pytest.raises(Exception) as failed:  # each engine has its own
-        engine.collect(engine.judged(inputs_of(tmp_path), as_read_too_late))
+        engine.collect(engine.judged(inputs_of(tmp_path), FIELDS, as_read_too_late))
     explained = engine.explain(failed.value)
     assert isinstance(explained, InputError)
     assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
@@ -499,7 +498,7 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
 def test_no_lines_give_no_rows(engine, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
-    judged = engine.judged(inputs_of(tmp_path), Judge(None))
+    judged = engine.judged(inputs_of(tmp_path), FIELDS, Judge(None))
     assert engine.collect(model.tally(judged)) == []
     assert engine.collect(model.only_playback_events(judged)) == []
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.fields import FIELDS
 from jobs.lines.exact import is_json, plain_line, plain_long_line
-from jobs.tables import EVENT_FIELDS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
@@ -21,12 +21,12 @@ def read(line):
     return {name: value for name, value in fields.items() if value is not None}
 
 
-@given(st.dictionaries(st.sampled_from(EVENT_FIELDS) | st.text(), JSON))
+@given(st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(), JSON))
 def test_any_object_becomes_a_plain_one_that_stays_as_it_is(fields):
     # JSON has no infinite numbers; this is how they would be written.
     line = json.dumps(fields).replace("Infinity", "1e999")
     plain = plain_line(line) or ""
-    assert list(json.loads(plain)) == list(EVENT_FIELDS)
+    assert list(json.loads(plain)) == list(FIELDS)
     assert plain_line(plain) == plain
 
 
@@ -46,7 +46,7 @@ SPACED = st.sampled_from([(",", ":"), (", ", " : "), (",\t", ":\n ")])
 
 
 @given(
-    st.dictionaries(st.sampled_from(EVENT_FIELDS) | st.text(), JSON) | JSON,
+    st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(), JSON) | JSON,
     SPACED,
     st.booleans(),
     st.integers(0, 200),

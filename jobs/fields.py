@@ -1,0 +1,116 @@
+"""The fields that are read from a line: the only place that says what each may be.
+
+Every field is read as text, and each other one is dropped. DuckDB's JSON reader is
+fast, and takes a value's text for all that the value says. A field's kind says for
+which values that is wrong: these *need exact reading*. The exact reading writes a value
+anew, so that its text does say all. A line of such values is *plain*.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class Number(str):
+    """A JSON number as it is written."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a field may hold.
+
+    Attributes:
+        needs_exact: a regular expression of how a JSON value begins that needs exact
+            reading.
+        keeps_json: whether ``text`` takes a value's JSON text, not a string's own text:
+            that tells a number from a string of digits.
+        text: SQL of DuckDB for the text of ``{value}``; NULL where there is none.
+        token: the JSON token of a value in a plain line.
+        reason: why a line is rejected whose value breaks the field's rule; None if it
+            has none.
+    """
+
+    needs_exact: str
+    keeps_json: bool
+    text: str
+    token: Callable[[Any], str]
+    reason: str | None = None
+
+
+def _text(value: Any) -> str:
+    """A string, or a number or boolean as it is written; null for anything nested."""
+    if isinstance(value, bool):
+        return f'"{json.dumps(value)}"'
+    if isinstance(value, Number):
+        return f'"{"0" if value == "-0" else value}"'
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else "null"
+
+
+def _only_text(value: Any) -> str:
+    """A string; null for anything else."""
+    is_text = isinstance(value, str) and not isinstance(value, Number)
+    return _text(value) if is_text else "null"
+
+
+def _number(value: Any) -> str:
+    """A number as it is written; an empty string stays one, and means null."""
+    if value is None or isinstance(value, Number):
+        return value or "null"
+    return '""' if value == "" else _REFUSED
+
+
+def _number_or_digits(value: Any) -> str:
+    """A number as it is written, or a string of digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return value if isinstance(value, Number) else json.dumps(value)
+    return _number(value)
+
+
+_REFUSED = "false"  # which the rule of a number refuses, as it does what stood there
+
+_TEXT_NEEDS_EXACT = r"(?:-?\d+[.eE]|[\[{])"
+
+TEXT = Kind(_TEXT_NEEDS_EXACT, False, "{value}", _text)
+INSTANT = Kind(_TEXT_NEEDS_EXACT, False, "{value}", _text, "invalid_timestamp")
+USER_ID = Kind(
+    r'[^"n\s]',
+    True,
+    """CASE WHEN starts_with(CAST({value} AS VARCHAR), '"')
+        THEN {value}->>'$' END""",
+    _only_text,
+    "missing_user_id",
+)
+INITIATOR_ID = Kind(
+    r'"-',
+    True,
+    """CASE WHEN starts_with(CAST({value} AS VARCHAR), '"-') THEN 'false'
+        ELSE trim(CAST({value} AS VARCHAR), '"') END""",
+    _number_or_digits,
+    "invalid_initiator_id",
+)
+SECONDS = Kind(
+    r'"[^"]',
+    True,
+    """nullif(CAST({value} AS VARCHAR), '""')""",
+    _number,
+    "invalid_value",
+)
+
+FIELDS: Mapping[str, Kind] = {
+    "event": TEXT,
+    "timestamp": INSTANT,
+    "channel": TEXT,
+    "device_type": TEXT,
+    "account_id": TEXT,
+    "video_id": TEXT,
+    "session_id": TEXT,
+    "event_name": TEXT,
+    "device": TEXT,
+    "device_os": TEXT,
+    "app_version": TEXT,
+    "country": TEXT,
+    "initiator_id": INITIATOR_ID,
+    "user_id": USER_ID,
+    "value": SECONDS,
+}
