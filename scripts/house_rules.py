@@ -40,6 +40,22 @@ METHODS_BARRED = {
 BESIDE_OTHER_PROCESSES = ("jobs/container_tests", "jobs/fault_tests")
 
 
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def names_of_fields(source: str) -> frozenset[object]:
+    """The keys of ``FIELDS``, as jobs/fields.py has it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FIELDS":
+            assert isinstance(node.value, ast.Dict)
+            keys = (key for key in node.value.keys if isinstance(key, ast.Constant))
+            return frozenset(key.value for key in keys)
+    raise ValueError("there are no FIELDS")
+
+
+FIELD_NAMES = names_of_fields((ROOT / "jobs" / "fields.py").read_text(encoding="utf-8"))
+
+
 def violations(path: str, source: str) -> list[str]:
     """The rules that a module breaks, as ``path:line: rule``.
 
@@ -58,6 +74,8 @@ def violations(path: str, source: str) -> list[str]:
         found.update(environment(tree, file))
     if not file.is_relative_to("jobs/engine") and not is_test:
         found.update(engines(tree, file))
+    if file.is_relative_to("jobs/engine"):
+        found.update(fields(tree, file))
     if any(file.is_relative_to(folder) for folder in BESIDE_OTHER_PROCESSES):
         found.update(searches(tree))
     return [f"{path}:{line}: {rule}" for line, rule in sorted(found)]
@@ -122,6 +140,16 @@ def engines(tree: ast.Module, file: PurePosixPath) -> Found:
             yield getattr(node, "lineno", 0), rule
 
 
+def fields(tree: ast.Module, file: PurePosixPath) -> Found:
+    """An engine gets the kinds of fields as an argument."""
+    for line, name in imports(tree, file):
+        if name.startswith("jobs.fields.FIELDS"):
+            yield line, "an engine gets the fields as an argument"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in FIELD_NAMES:
+            yield node.lineno, f"an engine does not name the field {node.value!s}"
+
+
 def searches(tree: ast.Module) -> Found:
     """A search that raises FileNotFoundError when a folder goes meanwhile."""
     for call, owner, method in method_calls(tree):
@@ -150,10 +178,9 @@ def method_calls(tree: ast.Module) -> Iterator[tuple[ast.Call, ast.expr, str]]:
 
 
 def main() -> int:
-    root = Path(__file__).resolve().parent.parent
     broken = []
-    for file in sorted(root.glob("jobs/**/*.py")):
-        path = file.relative_to(root).as_posix()
+    for file in sorted(ROOT.glob("jobs/**/*.py")):
+        path = file.relative_to(ROOT).as_posix()
         broken += violations(path, file.read_text(encoding="utf-8"))
     for violation in broken:
         print(violation)

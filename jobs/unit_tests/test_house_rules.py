@@ -30,3 +30,20 @@ def test_a_test_beside_other_processes_may_not_search_with_a_path(folder, method
 )
 def test_any_other_search_is_free(path, source):
     assert violations(path, source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        (
+            "from jobs.fields import FIELDS\n",
+            "an engine gets the fields as an argument",
+        ),
+        ('F.col("user_id")\n', "an engine does not name the field user_id"),
+    ],
+)
+def test_an_engine_knows_no_field(source, rule):
+    path = "jobs/engine/duckdb_engine.py"
+    assert violations(path, source) == [f"{path}:1: {rule}"]
+    assert violations("jobs/lines/exact.py", source) == []
+    assert violations(path, "from jobs.fields import Kind\n") == []
