@@ -113,6 +113,8 @@ class SparkEngine(Engine):
         for judged in done:
             if judged.error is not None:
                 raise judged.error
+            if judged.failure is not None:
+                raise self._explained([judged.failure])
         return self._session.read.parquet(*(_pattern(each.path) for each in done))
 
     def hold(self, rows: DataFrame) -> DataFrame:
@@ -164,6 +166,10 @@ class SparkEngine(Engine):
         if isinstance(error, Py4JError | ConnectionError) and not is_from_java:
             return RunError("Spark's JVM is gone: it was killed, or is out of memory")
         said = [str(cause.toString()) for cause in _causes(_thrown(error))]
+        return self._explained(said) if said else error
+
+    def _explained(self, said: Sequence[str]) -> RunError:
+        """What to tell the user of an error, by what it and its causes say."""
         if any("OutOfMemory" in text for text in said):
             return self.out_of_memory(f"{_LEAST_MEGABYTES}MB")
         if any("No space left on device" in text for text in said):
@@ -174,7 +180,7 @@ class SparkEngine(Engine):
                 return InputError(f"{path}: cannot be read: {said[-1].splitlines()[0]}")
             if raised := _RAISED_IN_PYTHON.findall(text):
                 return RunError(f"in a worker of Spark: {raised[-1]}")
-        return RunError(said[-1].splitlines()[0]) if said else error
+        return RunError(said[-1].splitlines()[0])
 
     def close(self) -> None:
         with warnings.catch_warnings():

@@ -22,11 +22,13 @@ class Judged:
 
     Attributes:
         path: the Parquet file that has a row for each.
-        error: why it does not, or None.
+        error: what the user is to be told if it does not.
+        failure: what DuckDB said, if it could not go on.
     """
 
     path: Path
     error: RunError | None = None
+    failure: str | None = None
 
 
 def pickled_rule(rule: Rule) -> bytes:
@@ -52,6 +54,8 @@ class JudgingTask:
     time_zone: str
 
     def __call__(self, ranges: Sequence[LineRange]) -> Judged:
+        import duckdb
+
         from jobs.engine.duckdb_session import Session, bind_models, text
 
         bind_models()
@@ -70,7 +74,10 @@ class JudgingTask:
                 into=lambda query: f"COPY ({query}) TO {text(path)} (FORMAT parquet)",
             )
         except RunError as error:
-            return Judged(path, error)
+            return Judged(path, error=error)
+        except duckdb.Error as error:
+            # Spark would tell of an exception on its own, with a traceback.
+            return Judged(path, failure=f"{type(error).__name__}: {error}")
         finally:
             session.close()
         return Judged(path)
