@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from jobs.engine import Engine
 from jobs.errors import RunError
+from jobs.quoting import text
 from jobs.tables import (
     APP_LOADED,
     FACT_USER_SESSION,
@@ -151,7 +152,7 @@ def failures(
     checks = [c for c in CHECKS if c.table in tables and c not in without]
     queries = [_broken_rules(table) for table in tables]
     queries += [
-        f"SELECT {_text(check.table.name)} AS table_name, {_text(check.name)} AS rule,"
+        f"SELECT {text(check.table.name)} AS table_name, {text(check.name)} AS rule,"
         f" count(*) AS violations, min(example) AS example FROM ({check.violations})"
         for check in checks
     ]
@@ -184,10 +185,10 @@ def _broken_rules(table: Table) -> str:
     """A row for each rule that rows of the table break; a row counts once."""
     broken = [(name, f"NOT ({holds})") for name, holds in rules(table)]
     which = " ".join(
-        f"WHEN {is_broken} THEN {_text(name)}" for name, is_broken in broken
+        f"WHEN {is_broken} THEN {text(name)}" for name, is_broken in broken
     )
     return (
-        f"SELECT {_text(table.name)} AS table_name, rule, count(*) AS violations,"
+        f"SELECT {text(table.name)} AS table_name, rule, count(*) AS violations,"
         f" min(example) AS example FROM (SELECT CASE {which} END AS rule,"
         f" {_shown(*_KEYS[table])} AS example FROM {table.name} AS t"
         f" WHERE {' OR '.join(is_broken for _, is_broken in broken)}) GROUP BY rule"
@@ -219,10 +220,6 @@ def _same(name: str, table: Table, one: str, other: str, *reads: Table) -> Check
 def _shown(*columns: str) -> str:
     texts = (f"coalesce(CAST(t.{name} AS STRING), 'NULL')" for name in columns)
     return f"concat_ws(' ', {', '.join(texts)})"
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 CHECKS = (

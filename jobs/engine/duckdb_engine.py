@@ -10,12 +10,13 @@ import duckdb
 import sqlglot
 
 from jobs.engine.base import Engine, Rule, TextFunction
-from jobs.engine.duckdb_session import Session, identifier, paths, sql_of, text
+from jobs.engine.duckdb_session import Session, paths, sql_of
 from jobs.engine.store import Store
 from jobs.fields import Kind
 from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import whole
 from jobs.lines.inputs import Inputs
+from jobs.quoting import identifier, text
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Column, Table
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from jobs.fields import Kind
 from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, SUSPICIOUS_LENGTH
+from jobs.quoting import text
 
 # What few lines have, sought with little effort: a number with a fraction, something
 # nested, what DuckDB's reader takes for a constant or for an ending. That a key's colon
@@ -64,9 +65,9 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
             kind.text.format(value=f'object."{name}"') + f' AS "{name}"'
             for name, kind in fields.items()
         ),
-        structure=_text(f"{{{structure}}}"),
+        structure=text(f"{{{structure}}}"),
         is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR (NOT"
-        f" ends_with(line, {_text(_USUAL_END)}) AND {_matches(_UNUSUAL_END)})",
+        f" ends_with(line, {text(_USUAL_END)}) AND {_matches(_UNUSUAL_END)})",
         is_not_plain=" OR ".join(not_plain),
     )
 
@@ -83,8 +84,4 @@ def _needs_exact(fields: Mapping[str, Kind]) -> str:
 
 
 def _matches(pattern: str) -> str:
-    return f"regexp_matches(line, {_text(pattern)})"
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"regexp_matches(line, {text(pattern)})"

@@ -21,6 +21,7 @@ from jobs.lines.arrow import ArrowLines
 from jobs.lines.chunks import lines_of_ranges
 from jobs.lines.exact import plain_line
 from jobs.lines.files import LineRange
+from jobs.quoting import text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -171,16 +172,6 @@ def sql_of(rows: Any) -> str:
 @cache
 def _spark_type(type_: str) -> str:
     return str(sqlglot.exp.DataType.build(type_, dialect="duckdb").sql("spark"))
-
-
-def identifier(name: str) -> str:
-    """A name as SQL has it, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str | Path) -> str:
-    """A text as SQL has it, whatever is in it."""
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def paths(files: Iterable[Path]) -> str:

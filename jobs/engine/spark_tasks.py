@@ -14,6 +14,7 @@ from jobs.engine.base import Rule
 from jobs.errors import RunError
 from jobs.fields import Kind
 from jobs.lines.files import LineRange
+from jobs.quoting import text
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class JudgingTask:
     def __call__(self, ranges: Sequence[LineRange]) -> Judged:
         import duckdb
 
-        from jobs.engine.duckdb_session import Session, bind_models, text
+        from jobs.engine.duckdb_session import Session, bind_models
 
         bind_models()
         judge = cloudpickle.loads(self.judge)

@@ -17,6 +17,7 @@ import duckdb
 
 from jobs.engine.store import Store
 from jobs.errors import InputError, RunError
+from jobs.quoting import text
 from jobs.tables import TABLES, Column, Table
 
 NAME = "warehouse.duckdb"
@@ -46,7 +47,7 @@ def stage_warehouse(store: Store) -> str:
     beside = f"{store.prefix / NAME}.tmp"
     with duckdb.connect(config={"temp_directory": beside}) as connection:
         connection.execute(
-            f"ATTACH {_text(path)} AS made (STORAGE_VERSION {_text(_STORAGE_VERSION)})"
+            f"ATTACH {text(path)} AS made (STORAGE_VERSION {text(_STORAGE_VERSION)})"
         )
         for table in TABLES:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS made.{table.layer}")
@@ -78,7 +79,7 @@ def ask(
         raise InputError(f"{path}: there is no warehouse yet; the report job makes it")
     try:
         connection = duckdb.connect(path, read_only=True)
-        connection.execute(f"SET TimeZone = {_text(time_zone)}")
+        connection.execute(f"SET TimeZone = {text(time_zone)}")
         answer = connection.sql(query)
         if answer is None:
             raise RunError("the query gives no rows: it takes a SELECT")
@@ -126,7 +127,3 @@ def _query(table: Table) -> str:
 
 def _cast(value: str, column: Column) -> str:
     return f'CAST({value} AS {_TYPES.get(column.type, column.type)}) AS "{column.name}"'
-
-
-def _text(text: str | Path) -> str:
-    return "'" + str(text).replace("'", "''") + "'"

@@ -175,7 +175,7 @@ def chunks_of(lines: LineRange, size: int = CHUNK_SIZE) -> Iterator[Bytes]:
                 yield buffer[:cut]
             rest = buffer[cut:].copy()
             if len(rest) > LONGEST_LINE:
-                raise line_too_long(lines.file)
+                raise _line_too_long(lines.file)
 
 
 def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
@@ -196,7 +196,7 @@ def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
     starts, ends = _without_blank_lines(data, starts, ends)
     lengths = ends - starts
     if lengths.max(initial=0) > LONGEST_LINE:
-        raise line_too_long(file)
+        raise _line_too_long(file)
     places: Iterable[int] = np.flatnonzero(lengths > LONG_LINE).tolist()
     if data.max(initial=0) >= _LEAST_NOT_ASCII and not _is_text(data):
         places = range(len(starts))
@@ -207,7 +207,7 @@ def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
     return lines
 
 
-def line_too_long(file: EventFile) -> InputError:
+def _line_too_long(file: EventFile) -> InputError:
     """What to raise of a file with a line of more than LONGEST_LINE."""
     return InputError(f"{file.path}: a line is longer than {LONGEST_LINE:,} bytes")
 

@@ -20,7 +20,7 @@ _PACKED_CHUNK = 1024 * 1024  # bytes
 _SEARCHED_CHUNK = 64 * 1024  # bytes
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class EventFile:
     """A file that was found.
 
