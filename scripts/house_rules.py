@@ -1,7 +1,7 @@
 """Checks the rules of the house that a tool can check.
 
-``python scripts/house_rules.py`` looks at every module of jobs/, prints each broken
-rule as ``path:line: rule``, and exits 1 if there is one.
+``python scripts/house_rules.py`` looks at every module of jobs/ and tests/, prints each
+broken rule as ``path:line: rule``, and exits 1 if there is one.
 """
 
 import ast
@@ -37,7 +37,8 @@ METHODS_BARRED = {
     **dict.fromkeys(("isEmpty", "show", "tail", "take", "toPandas"), NO_ACTIONS),
 }
 
-BESIDE_OTHER_PROCESSES = ("jobs/container_tests", "jobs/fault_tests")
+TESTS = ("jobs/unit_tests", "tests")
+BESIDE_OTHER_PROCESSES = ("tests/containers", "tests/faults")
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +64,7 @@ def violations(path: str, source: str) -> list[str]:
     rules it is under.
     """
     file = PurePosixPath(path)
-    is_test = file.match("jobs/*_tests/*")
+    is_test = is_within(file, TESTS)
     tree = ast.parse(source, path)
     found = {*module_name(file), *one_partition(tree)}
     if file.match("jobs/*/model.py"):
@@ -76,9 +77,13 @@ def violations(path: str, source: str) -> list[str]:
         found.update(engines(tree, file))
     if file.is_relative_to("jobs/engine"):
         found.update(fields(tree, file))
-    if any(file.is_relative_to(folder) for folder in BESIDE_OTHER_PROCESSES):
+    if is_within(file, BESIDE_OTHER_PROCESSES):
         found.update(searches(tree))
     return [f"{path}:{line}: {rule}" for line, rule in sorted(found)]
+
+
+def is_within(file: PurePosixPath, folders: tuple[str, ...]) -> bool:
+    return any(file.is_relative_to(folder) for folder in folders)
 
 
 def module_name(file: PurePosixPath) -> Found:
@@ -179,7 +184,7 @@ def method_calls(tree: ast.Module) -> Iterator[tuple[ast.Call, ast.expr, str]]:
 
 def main() -> int:
     broken = []
-    for file in sorted(ROOT.glob("jobs/**/*.py")):
+    for file in sorted((*ROOT.glob("jobs/**/*.py"), *ROOT.glob("tests/**/*.py"))):
         path = file.relative_to(ROOT).as_posix()
         broken += violations(path, file.read_text(encoding="utf-8"))
     for violation in broken:

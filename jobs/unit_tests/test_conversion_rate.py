@@ -6,7 +6,7 @@ import pytest
 
 from jobs.conversion_rate import model
 from jobs.ledger import percent
-from jobs.unit_tests.conftest import data_frame, micros
+from tests.support.engine import data_frame, micros
 
 REGISTRATIONS = "time TIMESTAMP, initiator_id BIGINT, channel STRING"
 LOADS = "time TIMESTAMP, initiator_id BIGINT"

@@ -18,7 +18,7 @@ from jobs.events_split import model
 from jobs.events_split.job import Judge
 from jobs.fields import FIELDS
 from jobs.tables import USERS, VIDEOS
-from jobs.unit_tests.conftest import collected, micros
+from tests.support.engine import collected, micros
 
 APP = {"event": "app_loaded", "timestamp": "2021-01-01T00:00:00Z", "initiator_id": 1}
 MARK = codecs.BOM_UTF8

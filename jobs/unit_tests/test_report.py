@@ -8,8 +8,8 @@ from jobs.ledger import LineAccount
 from jobs.report import model
 from jobs.report.answers import Counts, answers, dropoff, rate
 from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
-from jobs.unit_tests.conftest import micros
-from jobs.unit_tests.simulation import DEFAULTS
+from tests.support.engine import micros
+from tests.support.simulation import DEFAULTS
 
 SESSIONS = (
     "device_os STRING, app_version STRING, first_genre STRING, session_number INT,"

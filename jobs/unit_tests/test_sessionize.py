@@ -6,7 +6,7 @@ import pytest
 
 from jobs.sessionize import model
 from jobs.tables import PLAYBACK_EVENTS, USER_SESSIONS, USERS, VIDEOS
-from jobs.unit_tests.conftest import micros
+from tests.support.engine import micros
 
 START = "2021-01-01T00:00:00Z"
 

@@ -18,7 +18,7 @@ from jobs.report.significance import (
     wilson,
     z_test,
 )
-from jobs.unit_tests.simulation import DEFAULTS, simulate
+from tests.support.simulation import DEFAULTS, simulate
 
 # Benjamini and Hochberg (1995), section 4.1: 15 endpoints of a trial of thrombolysis.
 OF_THE_TRIAL = [

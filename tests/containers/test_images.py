@@ -1,0 +1,73 @@
+"""What the images and docker-compose.yml are, before any job runs."""
+
+import subprocess
+
+import pytest
+
+from tests.containers.conftest import compose, configuration, docker
+from tests.support.processes import ROOT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images():
+    for image in ("jobs", "tests"):
+        subprocess.run([ROOT / "scripts" / "compose", image, "version"], check=True)
+
+
+@pytest.mark.parametrize("image", ["product-events", "product-events-test"])
+def test_an_image_runs_as_no_root_and_holds_no_build_tools(image):
+    script = "id -u; for tool in gcc make git; do command -v $tool; done; true"
+    run = ("run", "--rm", "--entrypoint", "sh", image, "-c", script)
+    assert docker(*run).splitlines() == ["1000"]
+
+
+@pytest.mark.parametrize("image", ["product-events", "product-events-test"])
+def test_an_image_has_a_class_archive_that_its_spark_can_use(image):
+    # Java does without an archive that does not fit, unless it is told not to.
+    java = "-Xshare:on -XX:SharedArchiveFile=/app/.venv/spark.jsa"
+    submit = ("--driver-java-options", java, "--version")
+    docker("run", "--rm", "--entrypoint", "spark-submit", image, *submit)
+
+
+@pytest.mark.parametrize("missing", ["APP_NAME", "INPUT_DATA_PATH", "a job"])
+def test_what_is_missing_is_named(missing):
+    names = {"APP_NAME", "INPUT_DATA_PATH", "OUTPUT_DATA_PATH_PREFIX"} - {missing}
+    settings = [f"--env={name}=/tmp" for name in sorted(names)]
+    job = [] if missing == "a job" else ["pipeline"]
+    ended = subprocess.run(
+        ["docker", "run", "--rm", *settings, "product-events", *job],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ")
+    assert f"{missing.removeprefix('a ')} is missing" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_every_port_is_bound_to_this_machine_alone():
+    services = configuration()["services"]
+    ports = [port for service in services.values() for port in service.get("ports", ())]
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+    assert len(ports) == 2
+
+
+def test_the_input_is_mounted_for_reading_alone():
+    jobs = [s for s in configuration()["services"].values() if "volumes" in s]
+    assert len(jobs) >= 5
+    for job in jobs:
+        mounts = {mount["target"]: mount for mount in job["volumes"]}
+        assert mounts["/data-input"]["read_only"]
+
+
+def test_compose_has_nothing_to_warn_of():
+    assert compose("--profile", "*", "config", "--quiet") == ""
+
+
+def test_without_an_engine_a_task_names_the_way_that_needs_none(run_task):
+    code, said = run_task("events-split", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert code != 0
+    first, *_ = said.strip().splitlines()
+    assert "No Docker engine" in first
+    assert "`task run`" in first

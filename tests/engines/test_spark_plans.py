@@ -1,0 +1,90 @@
+"""What Spark does for a run, as its log has it: no extra shuffle."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.processes import ROOT, run
+
+pytestmark = pytest.mark.slow
+
+Node = dict[str, Any]
+INPUT = ROOT / "data-input"
+
+
+class Log:
+    """The event log of one run: the last plan of each query."""
+
+    def __init__(self, lines: list[str]) -> None:
+        events = [json.loads(line) for line in lines]
+        self.plans: dict[int, Node] = {
+            event["executionId"]: event["sparkPlanInfo"]
+            for event in events
+            if "sparkPlanInfo" in event
+        }
+
+    def written(self, table: str) -> Node:
+        """The plan of the query that writes a table."""
+        [plan] = (
+            plan
+            for plan in self.plans.values()
+            if any(
+                "InsertIntoHadoopFs" in node["simpleString"]
+                and f"/{table}," in node["simpleString"]
+                for node in nodes(plan)
+            )
+        )
+        return plan
+
+
+def nodes(plan: Node, with_held: bool = False) -> Iterator[Node]:
+    """A plan's nodes; of held rows, what made them only where that is asked for."""
+    yield plan
+    if with_held or not plan["nodeName"].startswith("InMemoryTableScan"):
+        for child in plan["children"]:
+            yield from nodes(child, with_held)
+
+
+def number_of(kind: str, plan: Node, with_held: bool = False) -> int:
+    return sum(node["nodeName"] == kind for node in nodes(plan, with_held))
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    folder = tmp_path_factory.mktemp("log")
+    ended = run(
+        *("-m", "benchmarks.table_jobs"),
+        ENGINE="spark",
+        INPUT_DATA_PATH=str(INPUT),
+        OUTPUT_DATA_PATH_PREFIX=str(tmp_path_factory.mktemp("out")),
+        SPARK_PROPERTIES="spark.eventLog.enabled=true\n"
+        f"spark.eventLog.dir={folder.as_uri()}\n"
+        "spark.eventLog.compress=false\nspark.eventLog.rolling.enabled=false",
+    )
+    assert ended.returncode == 0, ended.stderr
+    [path] = folder.iterdir()
+    return Log(path.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("table", "exchanges"),
+    [
+        # One to find equal rows, one to bring a day's together in a file.
+        ("user_registration", 2),
+        ("app_loaded", 2),
+        ("playback_events", 2),
+        # What is held has all that a session is, so there is the file's alone.
+        ("user_sessions", 1),
+        ("fact_user_session", 1),
+    ],
+)
+def test_no_table_is_shuffled_more_often_than_it_must(log, table, exchanges):
+    assert number_of("Exchange", log.written(table)) == exchanges
+
+
+def test_what_is_known_of_users_and_videos_is_sent_to_the_sessions(log):
+    making = log.written("fact_user_session")
+    joins = {"BroadcastHashJoin": 2, "SortMergeJoin": 0, "ShuffledHashJoin": 0}
+    assert {kind: number_of(kind, making, with_held=True) for kind in joins} == joins

@@ -1,0 +1,201 @@
+"""Real runs to be attacked: processes, inputs, and the tables that they should leave.
+
+ENGINE_UNDER_TEST chooses the engine. What a test tried is shown at the end.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.tables import TABLES
+from tests.support import processes, published
+from tests.support.engine import ENGINE
+from tests.support.watching import found
+
+# DuckDB reads and judges lines for either engine.
+collect_ignore = [] if ENGINE == "duckdb" else ["test_fuzz.py", "test_lines.py"]
+
+# A run on little data ends a fifth sooner where Spark need not compile its plans, and
+# here it is the end of a run that is under attack.
+SOONER = {
+    "SPARK_PROPERTIES": "spark.sql.codegen.wholeStage=false\n"
+    "spark.sql.codegen.factoryMode=NO_CODEGEN"
+}
+
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Version:
+    """An input, and the tables that a run makes of it."""
+
+    path: Path
+    output: Path
+    tables: Tables
+
+
+def start(
+    input_path: Path,
+    prefix: Path,
+    *,
+    python: Sequence[str] = ("-m", "jobs"),
+    **settings: str,
+) -> subprocess.Popen[str]:
+    """A run, as a user starts it: of the whole pipeline, unless told otherwise."""
+    paths = {
+        "INPUT_DATA_PATH": str(input_path),
+        "OUTPUT_DATA_PATH_PREFIX": str(prefix),
+    }
+    return processes.start(*python, **(paths | SOONER | settings))
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """A run's exit code and its last line on stderr; it shows no traceback."""
+    _, stderr = process.communicate()
+    assert "Traceback" not in stderr
+    lines = stderr.strip().splitlines()
+    return process.returncode, lines[-1] if lines else ""
+
+
+def run(
+    input_path: Path,
+    prefix: Path,
+    *,
+    python: Sequence[str] = ("-m", "jobs"),
+    **settings: str,
+) -> tuple[int, str]:
+    return finish(start(input_path, prefix, python=python, **settings))
+
+
+def verify(prefix: Path) -> int:
+    """The exit code of a run that only looks.
+
+    It is one on the embedded engine, which is at home with what Spark has left, too.
+    """
+    return run(prefix, prefix, python=("-m", "jobs.verify"), ENGINE="duckdb")[0]
+
+
+def sweep(prefix: Path) -> None:
+    """The next run: one that writes no table, and ends what it finds begun."""
+    code, error = run(prefix, prefix, python=("-m", "jobs.report"), ENGINE="duckdb")
+    assert code == 0, error
+
+
+def assert_whole(prefix: Path, versions: list[Version]) -> None:
+    """Every table is that of one of the versions, and none is missing."""
+    for table in TABLES:
+        rows = published.rows(prefix, table)
+        assert any(rows == version.tables[table.name] for version in versions), table
+
+
+def write_events(folder: Path, users: int, days: int) -> None:
+    """Events of these users, each with a day more than the one before."""
+    folder.mkdir(parents=True)
+    first = datetime(2021, 1, 1, tzinfo=UTC)
+    with (folder / "events.jsonl").open("w") as file:
+        for user in range(users):
+            at = (first + timedelta(days=user % days)).isoformat()
+            lines: list[dict[str, object]] = [
+                {"event": "registered", "timestamp": at, "initiator_id": user},
+                {"event": "app_loaded", "timestamp": at, "initiator_id": user},
+                {"event": "app_loaded", "timestamp": "never", "initiator_id": user},
+            ]
+            lines += [
+                {
+                    "event_name": name,
+                    "timestamp": at,
+                    "user_id": f"u{user}",
+                    "value": 5,
+                    "ip": "192.0.2.77",
+                }
+                for name in ("session_start", "watch_time", "like")
+            ]
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    (folder / "users.csv").write_text("user_id,gender\nu1,f\n")
+    (folder / "videos.csv").write_text("video_id,title\nv1,A\n")
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
+    """Two versions of the world, which differ in every table but users and videos."""
+    folder = tmp_path_factory.mktemp("versions")
+    made = []
+    for name, users, days in (("old", 40, 3), ("new", 60, 5)):
+        path, output = folder / name, folder / f"{name}-out"
+        write_events(path, users, days)
+        # The engines agree on every row, and this one is there in a second.
+        code, error = run(path, output, ENGINE="duckdb", **RATIO)
+        assert code == 0, error
+        made.append(Version(path, output, published.everything(output)))
+    return made
+
+
+@pytest.fixture(scope="session")
+def whole_run(
+    versions: list[Version], tmp_path_factory: pytest.TempPathFactory
+) -> float:
+    """The seconds that a run takes on the engine under test."""
+    prefix = tmp_path_factory.mktemp("whole") / "out"
+    started = time.monotonic()
+    code, error = run(versions[1].path, prefix, **RATIO)
+    assert code == 0, error
+    assert published.everything(prefix) == versions[1].tables
+    return time.monotonic() - started
+
+
+RATIO = {"MAX_REJECTED_RATIO": "0.5"}
+
+
+@pytest.fixture
+def prefix(tmp_path: Path, versions: list[Version]) -> Path:
+    """A prefix with the tables of the first version."""
+    return Path(shutil.copytree(versions[0].output, tmp_path / "out"))
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says what a test tried and how it went, for the summary."""
+    return partial(record_property, "tried")
+
+
+def left_over(prefix: Path) -> list[str]:
+    return [path.name for path in found(prefix / "_tmp", "*")]
+
+
+def publishes(prefix: Path) -> bool:
+    return found(prefix / "_tmp", "*/publishing") != []
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-seconds", type=int, default=30)
+    parser.addoption("--fuzz-seed", type=int, default=0, help="0: another each time")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    show_tried(terminalreporter, f"what was tried on {ENGINE}")
+
+
+def show_tried(terminalreporter: Any, title: str) -> None:
+    passed = sorted(terminalreporter.stats.get("passed", []), key=attrgetter("nodeid"))
+    tried = [(r.nodeid, what) for r in passed for _, what in r.user_properties]
+    if tried:
+        terminalreporter.section(title)
+    for nodeid, what in tried:
+        terminalreporter.write_line(f"{nodeid.split('::')[-1]}: {what}")

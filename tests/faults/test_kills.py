@@ -1,0 +1,215 @@
+"""A run that is killed leaves whole tables, and its successor needs no help."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from functools import partial
+from itertools import chain, cycle
+from pathlib import Path
+
+import pytest
+
+from jobs.tables import WRITTEN_BY
+from tests.faults.conftest import (
+    RATIO,
+    assert_whole,
+    finish,
+    left_over,
+    publishes,
+    run,
+    start,
+    sweep,
+    verify,
+    wait_until,
+    write_events,
+)
+from tests.support import published
+from tests.support.engine import ENGINE
+from tests.support.watching import found
+
+MOMENTS = 20
+MOMENTS_A_TEST = 5
+MANY_FILES = 100
+LATEST = 0.9  # of a run; much later, it may have ended
+
+
+def kill_after(version, prefix, seconds):
+    """Kill a run after these seconds; returns how long it took if it ended before."""
+    started = time.monotonic()
+    process = start(version.path, prefix, **RATIO)
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=seconds)
+        assert process.returncode == 0
+        return time.monotonic() - started
+    process.kill()
+    process.communicate()
+    return None
+
+
+def assert_all_of(prefix, version):
+    assert published.everything(prefix) == version.tables
+    assert left_over(prefix) == []
+    assert verify(prefix) == 0
+
+
+@pytest.mark.parametrize("first", range(0, MOMENTS, MOMENTS_A_TEST))
+def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
+    versions, prefix, whole_run, first, tried
+):
+    for moment in range(first, first + MOMENTS_A_TEST):
+        version = versions[(moment + 1) % 2]
+        share = LATEST * (moment + 0.5) / MOMENTS
+        while faster := kill_after(version, prefix, share * whole_run):
+            whole_run = faster
+        assert_whole(prefix, versions)
+        # The run before this one was swept, unless this one was killed before it could.
+        assert len(left_over(prefix)) <= 1 or moment < MOMENTS / 4
+    # Whatever a run on one engine left over, a run on the other sweeps as well.
+    assert run(versions[1].path, prefix, ENGINE="duckdb", **RATIO)[0] == 0
+    assert_all_of(prefix, versions[1])
+    first, last = (LATEST * n / MOMENTS for n in (first, first + MOMENTS_A_TEST))
+    tried(f"{MOMENTS_A_TEST} runs killed at {first:.0%} to {last:.0%}; no table torn")
+
+
+def was_killed_publishing(version, prefix, publishing):
+    """Whether a run was caught at publishing for this time, and killed."""
+    process = start(version.path, prefix, **RATIO)
+    for is_publishing in [False, True] * publishing:
+        while publishes(prefix) != is_publishing and process.poll() is None:
+            pass  # it takes milliseconds
+    process.kill()
+    process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL)
+    return process.returncode != 0
+
+
+@pytest.mark.parametrize("publishing", [1, 2, 3] if ENGINE == "duckdb" else [1, 3])
+def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
+    versions, prefix, publishing, tried
+):
+    # A run that was too quick to be seen has published: the next one has other tables.
+    version = next(
+        version
+        for version in cycle(reversed(versions))
+        if was_killed_publishing(version, prefix, publishing)
+    )
+    assert_whole(prefix, versions)
+    is_half_way = publishes(prefix)
+    sweep(prefix)  # whatever it finds, it ends what was begun
+    assert left_over(prefix) == []
+    tables = published.everything(prefix)
+    for table in chain(*[*WRITTEN_BY.values()][:publishing]):
+        assert tables[table.name] == version.tables[table.name], table
+    tried("killed while a job published" + (", half-way" if is_half_way else ""))
+
+
+def writes(prefix):
+    return len(found(prefix / "_tmp", "**/*.parquet")) > MANY_FILES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_cleans_up(
+    versions, prefix, tmp_path, number, tried
+):
+    many_days = tmp_path / "many-days"
+    write_events(many_days, users=MANY_FILES * 10, days=MANY_FILES * 10)
+    process = start(many_days, prefix, **RATIO)
+    wait_until(lambda: writes(prefix))
+    process.send_signal(number)
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    # Nor does the engine tell of what it was doing.
+    _, said = stderr.split("events_split: running …\n")
+    assert re.fullmatch(r"ledger: .+\nerror: interrupted\n", said)
+    assert published.ledger(prefix)["error"] == "interrupted"
+    assert_all_of(prefix, versions[0])
+    tried(f"a run stopped by {number.name} while it wrote")
+
+
+if ENGINE == "spark":
+
+    def jvm_of(process):
+        """The Java process that a run started, or None before there is one."""
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        for child in children.split():
+            # That was one that tells Java's version; it may end while its name is read.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if Path(f"/proc/{child}/comm").read_text().strip() == "java":
+                    return int(child)
+        return None
+
+    def jvm_after(seconds: float, process):
+        """A run's JVM, these seconds after it is there; None if it has ended."""
+        wait_until(partial(jvm_of, process))
+        time.sleep(seconds)
+        return jvm_of(process)
+
+    def test_a_jvm_that_is_killed_is_one_clear_error(
+        versions, prefix, whole_run, tried
+    ):
+        begin = partial(start, versions[1].path, prefix, **RATIO)
+        shares = (0.4, 0.7)
+        for share in shares:
+            while not (jvm := jvm_after(share * whole_run, process := begin())):
+                assert finish(process)[0] == 0
+                whole_run *= share  # it was faster than the one that was measured
+            os.kill(jvm, signal.SIGKILL)
+            code, error = finish(process)
+            assert code == 1
+            assert "Spark's JVM is gone" in error or "Spark does not start" in error
+            assert left_over(prefix) == []
+            assert_whole(prefix, versions)
+        tried(f"{len(shares)} JVMs killed; each time exit 1, one line, the old tables")
+
+
+def test_a_killed_holder_of_the_lock_is_no_holder(versions, prefix, tried):
+    holder = start(versions[1].path, prefix, **RATIO)
+    wait_until(lambda: left_over(prefix) != [])
+    started = time.monotonic()
+    rival = start(versions[1].path, prefix, **RATIO)
+    code, error = finish(rival)
+    waited = time.monotonic() - started
+    assert code == 5
+    assert f"is being written by process {holder.pid} on " in error
+    holder.kill()
+    holder.communicate()
+    sweep(prefix)
+    assert left_over(prefix) == []
+    tried(f"the rival left after {waited:.1f} s, with exit code 5")
+
+
+def test_of_two_runs_that_start_together_one_writes(versions, prefix, tried):
+    rounds = 5 if ENGINE == "duckdb" else 1
+    for number in range(rounds):
+        version = versions[(number + 1) % 2]
+        rivals = [start(version.path, prefix, **RATIO) for _ in range(2)]
+        ended = [finish(rival) for rival in rivals]
+        assert sorted(code for code, _ in ended) == [0, 5], ended
+        assert published.everything(prefix) == version.tables
+    tried(f"{rounds} pairs; each time one exit 0 and one exit 5")
+
+
+def test_a_job_that_fails_leaves_the_tables_of_those_before(versions, prefix):
+    before = published.ledger(prefix)
+    code = (
+        "import sys, jobs.conversion_rate.model as m\n"
+        "m.weekly_retention = None\n"
+        "from jobs.pipeline import JOBS; from jobs.runner import main\n"
+        "sys.exit(main(*JOBS, summary=''))"
+    )
+    if ENGINE == "duckdb":
+        code = (
+            f"from jobs.engine.duckdb_session import bind_models; bind_models()\n{code}"
+        )
+    exit_code, _ = run(versions[1].path, prefix, python=("-c", code), **RATIO)
+    assert exit_code == 1
+    ledger = published.ledger(prefix)
+    assert ledger["status"] == "failed"
+    new, old = ledger["run_id"], before["run_id"]
+    came_from = {name: origin["run_id"] for name, origin in ledger["tables"].items()}
+    assert came_from.pop("weekly_summary") == came_from.pop("weekly_retention") == old
+    assert set(came_from.values()) == {new}
+    assert_whole(prefix, versions)

@@ -1,0 +1,95 @@
+"""What stands on the page, as text; test_browser.py opens it in a browser."""
+
+import re
+
+import pytest
+
+from jobs.report.answers import Counts, answers
+from jobs.report.page import heat, interval, name, page, percent, probability
+from tests.support.simulation import DEFAULTS
+
+RULES = {
+    "reporting_timezone": "Asia/Tokyo",
+    "conversion_mode": "first",
+    "conversion_week_offset": 1,
+}
+COUNTS = Counts(
+    first_sessions_by_genre=[("a<b", 40, 20, 10, 40)],
+    dropoff_by_version=[("i", "1", 100, 50, 9, 1), ("i", "2", 100, 10, 9, 1)],
+    conversion_by_week=[("2020-53", 100, 18)],
+    retention_by_week=[("2020-53", 0, 100, 18, True)],
+    newest_events=[("app", 1_611_530_848_640_000)],
+)
+
+
+def text_of(rules=RULES, counts=COUNTS):
+    html = page(answers(counts, None, rules, DEFAULTS))
+    return " ".join(re.sub("<[^>]*>", "", html.split("</head>")[1]).split())
+
+
+def test_it_answers_in_sentences():
+    text = text_of()
+    assert "The data end: app events on 24 Jan 2021, 23:27 UTC." in text
+    assert (
+        "18 % of new users come back the week after they register"
+        " (95 % interval 12–27 %)" in text
+    )
+    assert "1 of 3 groups stands out as abnormally high" in text
+    assert "Monday to Sunday in Asia/Tokyo" in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "offset", "sentence"),
+    [
+        ("first", 0, "A user whose earliest load of the app lies in the week that"),
+        ("any", 2, "A user who loads the app 2 weeks after they register."),
+        ("any", -1, "A user who loads the app the week before they register."),
+        (None, None, "come back in the week that counts"),
+    ],
+)
+def test_it_says_what_coming_back_means(mode, offset, sentence):
+    known = {"conversion_mode": mode, "conversion_week_offset": offset}
+    assert sentence in text_of(RULES | known if mode else {})
+
+
+def test_it_is_one_small_file_without_a_script_or_an_address():
+    html = page(answers(COUNTS, None, RULES, DEFAULTS))
+    assert html.startswith("<!doctype html>")
+    assert len(html) < 100_000
+    assert "a&lt;b" in html
+    assert "<script" not in html
+    assert not re.search(r"https?:|url\(|src=|@import", html)
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (None, "–"),
+        (0.0, "0 %"),
+        (0.18, "18 %"),
+        (0.004, "< 1 %"),
+        (0.996, "> 99 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_percentage_never_pretends_to_be_none_or_all(share, shown):
+    assert percent(share).replace("\u202f", " ") == shown
+
+
+def test_small_shares_and_probabilities_keep_their_size():
+    assert percent(0.0004, 1) == "<\u202f0.1\u202f%"
+    assert probability(0.0004) == "< 0.001"
+    assert probability(0.05) == "0.050"
+    assert probability(None) == "–"
+    assert interval({"rate": None, "low": None, "high": None}) == "–"
+
+
+def test_a_name_is_cut_and_shown_without_control_signs():
+    assert name("a\x00\u202eb") == "a\\x00\\u202eb"
+    assert name("x" * 61) == "x" * 59 + "…"
+    assert name("x" * 60) == "x" * 60
+
+
+def test_the_hottest_cell_is_the_darkest_and_a_zero_has_no_heat():
+    assert [heat(rate, 0.5) for rate in (0, 0.001, 0.25, 0.5)] == [0, 1, 4, 7]
+    assert heat(0, 0) == 0

@@ -1,0 +1,222 @@
+"""What must hold of tables before they are published."""
+
+import pytest
+
+from jobs.checks import check_staged, failures, rules
+from jobs.errors import InputError, RunError
+from jobs.tables import (
+    FACT_USER_SESSION,
+    PLAYBACK_EVENTS,
+    TABLES,
+    USER_REGISTRATION,
+    USER_SESSIONS,
+    USERS,
+    WEEKLY_RETENTION,
+    WEEKLY_SUMMARY,
+)
+from tests.support.engine import ENGINE, data_frame
+
+START = "2021-01-01T00:00:00Z"
+EVENT = {
+    "timestamp": START,
+    "user_id": "u",
+    "session_id": "s",
+    "event_name": "like",
+    "derived_tstamp_day": "2021-01-01",
+}
+SESSION = {
+    "user_id": "u",
+    "session_id": "s",
+    "session_start_ts": START,
+    "start_observed": True,
+    "session_end_ts": START,
+    "total_watch_time_s": 0,
+    "event_count": 1,
+    "has_heart": 0,
+    "has_like": 1,
+    "session_number": 1,
+    "session_start_day": "2021-01-01",
+}
+FACT = SESSION | {
+    "reached_30s": 0,
+    "dropoff_under_10s": 1,
+    "retained_next_session_within_3d": 0,
+    "retention_observed": False,
+}
+REGISTRATION = {
+    "event": "registered",
+    "time": START,
+    "initiator_id": 1,
+    "derived_tstamp_day": "2021-01-01",
+}
+SUMMARY = {
+    "total_registered": 1,
+    "total_converted": 0,
+    "conversion_rate": 0,
+    "registration_week": "2020-53",
+}
+RETENTION = {
+    "week_start": "2020-12-28",
+    "weeks_after": 0,
+    "total_registered": 1,
+    "active_users": 0,
+    "is_complete": False,
+    "registration_week": "2020-53",
+}
+GOOD = {
+    USER_REGISTRATION: [REGISTRATION],
+    PLAYBACK_EVENTS: [EVENT],
+    USERS: [{"user_id": "u"}],
+    USER_SESSIONS: [SESSION],
+    FACT_USER_SESSION: [FACT],
+    WEEKLY_SUMMARY: [SUMMARY],
+    WEEKLY_RETENTION: [RETENTION],
+}
+
+
+@pytest.fixture
+def stage(engine):
+    """Stages the tables of GOOD, some of them with other rows."""
+
+    def stage_all(changed=None):
+        for table, rows in (GOOD | (changed or {})).items():
+            values = [[row.get(name) for name in table.column_names] for row in rows]
+            engine.stage(table, data_frame(engine, table.schema, values))
+
+    return stage_all
+
+
+def broken(engine):
+    found = failures(engine, engine.store.staged)
+    return {(f.table, f.check): f.violations for f in found}
+
+
+def test_tables_that_keep_every_promise_are_published(engine, stage):
+    stage()
+    check_staged(engine)
+    assert set(engine.store.publish()) == {table.name for table in GOOD}
+
+
+ONE_EACH = "(user_id, session_id) is unique, and so it is in user_sessions"
+NO_LIKE = SESSION | {"has_like": 2}
+BROKEN = {
+    "a column that is required": (
+        {PLAYBACK_EVENTS: [EVENT | {"event_name": None}]},
+        {("playback_events", "event_name is not null"): 1},
+    ),
+    "a flag": (
+        {USER_SESSIONS: [NO_LIKE]},
+        {("user_sessions", "has_like is 0 or 1"): 1},
+    ),
+    "a negative value": (
+        {PLAYBACK_EVENTS: [EVENT | {"value": -1}]},
+        {("playback_events", "value is at least 0"): 1},
+    ),
+    "a key twice": (
+        {USERS: [{"user_id": "u"}, {"user_id": "u", "gender": "f"}]},
+        {("users", "(user_id) is unique"): 1},
+    ),
+    "a session twice": (
+        {
+            USER_SESSIONS: [SESSION, SESSION | {"country": "NZ"}],
+            PLAYBACK_EVENTS: [EVENT, EVENT | {"country": "NZ"}],
+            FACT_USER_SESSION: [FACT, FACT | {"country": "NZ"}],
+        },
+        {
+            ("user_sessions", "(user_id, session_number) is unique"): 1,
+            ("fact_user_session", ONE_EACH): 1,
+        },
+    ),
+    "a fact without a session": (
+        {FACT_USER_SESSION: [FACT | {"session_id": "other"}]},
+        {("fact_user_session", ONE_EACH): 2},
+    ),
+    "a session without a fact": (
+        {FACT_USER_SESSION: []},
+        {("fact_user_session", ONE_EACH): 1},
+    ),
+    "an event without a session": (
+        {PLAYBACK_EVENTS: [EVENT, EVENT | {"event_name": "heart"}]},
+        {("user_sessions", "every playback event belongs to one session"): 1},
+    ),
+    "an ill-formed week": (
+        {
+            WEEKLY_SUMMARY: [SUMMARY | {"registration_week": "2020-54"}],
+            WEEKLY_RETENTION: [RETENTION | {"registration_week": "2020-54"}],
+        },
+        {
+            ("weekly_summary", "registration_week is YYYY-WW"): 1,
+            ("weekly_retention", "registration_week is YYYY-WW"): 1,
+        },
+    ),
+    "a user who is counted nowhere": (
+        {USER_REGISTRATION: [REGISTRATION, REGISTRATION | {"initiator_id": 2}]},
+        {("weekly_summary", "every registered user is counted in one week"): 1},
+    ),
+    "a cohort of another size": (
+        {WEEKLY_RETENTION: [RETENTION | {"total_registered": 2}]},
+        {("weekly_retention", "a cohort is as large as its week's registrations"): 1},
+    ),
+    "an unfinished week with a rate": (
+        {WEEKLY_RETENTION: [RETENTION | {"retention_rate": 0.5}]},
+        {("weekly_retention", "a week has a rate if and only if it is complete"): 1},
+    ),
+    "more converted than registered": (
+        {WEEKLY_SUMMARY: [SUMMARY | {"total_converted": 2}]},
+        {("weekly_summary", "no more converted than registered"): 1},
+    ),
+    "a retained session without a next one": (
+        {FACT_USER_SESSION: [FACT | {"retained_next_session_within_3d": 1}]},
+        {("fact_user_session", "a retained session has a next one"): 1},
+    ),
+}
+
+
+# A case takes Spark ten seconds.
+SPARK_TRIES = ("a flag", "a session twice", "a cohort of another size")
+
+
+@pytest.mark.parametrize("what", BROKEN if ENGINE == "duckdb" else SPARK_TRIES)
+def test_a_broken_promise_is_counted_and_named(engine, stage, what):
+    changed, expected = BROKEN[what]
+    stage(changed)
+    assert broken(engine) == expected
+
+
+def test_a_failed_check_publishes_nothing_and_names_check_count_and_example(
+    engine, stage
+):
+    twice = [SESSION, SESSION | {"session_id": "t", "has_like": 2, "session_number": 2}]
+    more = [EVENT, EVENT | {"session_id": "t"}]
+    facts = [FACT, FACT | {"session_id": "t", "session_number": 2}]
+    stage({USER_SESSIONS: twice, PLAYBACK_EVENTS: more, FACT_USER_SESSION: facts})
+    with pytest.raises(RunError) as refused:
+        check_staged(engine)
+    assert str(refused.value) == (
+        "nothing is published: user_sessions: has_like is 0 or 1: broken once,"
+        " such as u t"
+    )
+    assert engine.store.origins() == {}
+
+
+def test_a_table_is_checked_against_those_that_are_published(engine, stage):
+    stage()
+    engine.store.publish()
+    values = [[FACT.get(name) for name in FACT_USER_SESSION.column_names]] * 2
+    engine.stage(
+        FACT_USER_SESSION, data_frame(engine, FACT_USER_SESSION.schema, values)
+    )
+    assert broken(engine) == {("fact_user_session", ONE_EACH): 1}
+
+
+def test_a_table_that_a_check_reads_must_be_there(engine):
+    engine.stage(FACT_USER_SESSION, data_frame(engine, FACT_USER_SESSION.schema, []))
+    with pytest.raises(InputError, match="there is no table user_sessions yet"):
+        check_staged(engine)
+
+
+def test_every_table_has_rules_and_every_rule_a_name_of_its_own():
+    for table in TABLES:
+        names = [name for name, _ in rules(table)]
+        assert names
+        assert len(set(names)) == len(names)

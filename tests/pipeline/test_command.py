@@ -1,0 +1,132 @@
+"""The commands as a user runs them: what they print, and how they end."""
+
+import os
+import shutil
+
+import pytest
+
+from jobs import __version__
+from jobs.tables import TABLES
+from tests.support import published
+from tests.support.processes import ROOT, run
+
+pytestmark = pytest.mark.slow
+
+LINE = (
+    b'{"event": "registered", "timestamp": "2021-01-01 00:00:00", "initiator_id": 1}\n'
+)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs ``python -m jobs…`` with settings in the environment."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "e.jsonl").write_bytes(LINE)
+
+    paths = {
+        "INPUT_DATA_PATH": str(tmp_path / "in"),
+        "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
+    }
+
+    def run_command(*flags, module="jobs", before=(), **settings):
+        return run("-m", module, *flags, before=before, **(paths | settings))
+
+    return run_command
+
+
+def error_of(ended):
+    """The last line on stderr; there is no traceback before it."""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr.strip().splitlines()[-1]
+
+
+def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
+    ended = command()
+    assert ended.returncode == 0, ended.stderr
+    assert "registered" not in ended.stderr
+    assert "user_registration" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "Metric: 0.00%"
+    assert "There is no users.csv: its attributes are NULL." in ended.stdout
+    ledger = published.ledger(tmp_path / "out")
+    assert ledger["status"] == "done"
+    assert ledger["version"] == __version__
+    assert [job["job"] for job in ledger["jobs"]] == [
+        "events_split",
+        "sessionize",
+        "conversion_rate",
+        "report",
+    ]
+    counts = {name: n for job in ledger["jobs"] for name, n in job["tables"].items()}
+    assert set(counts) == {table.name for table in TABLES}
+    assert ledger["jobs"][0]["lines"]["read"] == 1
+
+
+@pytest.mark.parametrize("module", ["jobs", "jobs.sessionize", "jobs.sql"])
+def test_a_command_tells_its_version(command, module):
+    ended = command("--version", module=module)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"product-events {__version__}\n"
+
+
+def test_a_wrong_setting_exits_2_and_touches_nothing(command, tmp_path):
+    ended = command(REPORTING_TIMEZONE="Mars")
+    assert ended.returncode == 2
+    assert error_of(ended) == (
+        "error: REPORTING_TIMEZONE=Mars: it takes a time zone's name such as UTC or"
+        " Europe/Berlin"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_input_exits_3(command, tmp_path):
+    ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"))
+    assert ended.returncode == 3
+    assert error_of(ended) == f"error: {tmp_path}/nowhere: no such file or directory"
+
+
+def test_a_file_without_permission_exits_3(command, tmp_path):
+    (tmp_path / "in" / "e.jsonl").chmod(0)
+    # Root may read everything, unless it gives that power up.
+    powers = "-dac_override,-dac_read_search"
+    before = ["setpriv", "--bounding-set", powers] if os.geteuid() == 0 else []
+    ended = command(before=before)
+    assert ended.returncode == 3
+    assert error_of(ended) == f"error: {tmp_path}/in/e.jsonl: permission denied"
+
+
+def test_a_missing_table_exits_3(command):
+    ended = command(module="jobs.sessionize")
+    assert ended.returncode == 3
+    assert "there is no table playback_events yet" in error_of(ended)
+
+
+def test_the_project_may_be_in_a_folder_with_spaces_and_quotes(command, tmp_path):
+    folder = tmp_path / "my \"own' events"
+    shutil.copytree(ROOT / "jobs", folder / "jobs")
+    ended = command(module="jobs.sessionize", before=["env", "-C", str(folder)])
+    assert "there is no table playback_events yet" in error_of(ended)
+
+
+def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
+    from jobs.engine import Store
+
+    store = Store(str(tmp_path / "out"))
+    ended = command()
+    store.close()
+    assert ended.returncode == 5
+    assert f"is being written by process {os.getpid()}" in error_of(ended)
+
+
+def test_a_traceback_is_for_debugging(command, tmp_path):
+    ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"), LOG_LEVEL="DEBUG")
+    assert ended.returncode == 3
+    assert "Traceback" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "job", ["events_split", "sessionize", "conversion_rate", "report"]
+)
+def test_every_job_has_help(command, job):
+    ended = command("--help", module=f"jobs.{job}")
+    assert ended.returncode == 0
+    assert "--output-data-path-prefix" in ended.stdout

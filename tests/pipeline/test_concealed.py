@@ -1,0 +1,105 @@
+"""What a whole run shows of addresses and, with a key, of ids: nothing, anywhere."""
+
+import hmac
+import re
+
+import pytest
+
+from jobs.pipeline import JOBS
+from jobs.runner import main
+from jobs.tables import PLAYBACK_EVENTS, REJECTED_EVENTS, TABLES
+from tests.support import published
+from tests.support.engine import ENGINE
+from tests.support.processes import ROOT
+from tests.support.processes import run as run_process
+
+pytestmark = pytest.mark.slow
+
+# One file of the sample has some of everything, over few days.
+EVENTS = ROOT / "data-input" / "events-001.jsonl"
+KEY = "a key that nobody knows"
+# Those that scripts/make_events.py gives to its users.
+ADDRESS = re.compile(r"(192\.0\.2|198\.51\.100)\.[0-9]")
+
+
+def run(prefix, **settings):
+    ended = run_process(
+        *("-m", "jobs"),
+        INPUT_DATA_PATH=str(EVENTS),
+        OUTPUT_DATA_PATH_PREFIX=str(prefix),
+        LOG_LEVEL="DEBUG",
+        **settings,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def everything_written(prefix):
+    """The tables as rows, every other file as text."""
+    yield repr(published.everything(prefix))
+    for path in prefix.rglob("*"):
+        if path.is_file() and path.suffix != ".parquet":
+            yield path.read_text(errors="replace")
+
+
+def test_an_address_is_in_no_table_ledger_log_or_error(tmp_path):
+    assert ADDRESS.search(EVENTS.read_text())
+    code, shown = run(tmp_path / "out")
+    assert code == 0
+    for text in (shown, *everything_written(tmp_path / "out")):
+        assert not ADDRESS.search(text)
+    assert '"ip":"***"' in repr(published.rows(tmp_path / "out", REJECTED_EVENTS))
+    code, shown = run(tmp_path / "out", MAX_REJECTED_RATIO="0", PSEUDONYM_KEY=KEY)
+    assert code == 4
+    for text in (shown, *everything_written(tmp_path / "out")):
+        assert not ADDRESS.search(text)
+        assert KEY not in text
+
+
+def test_with_a_key_every_id_is_its_hash_and_nothing_else_changes(tmp_path):
+    tables = {}
+    for name, key in (("plain", ""), ("keyed", KEY)):
+        arguments = [
+            f"--engine={ENGINE}",
+            f"--input-data-path={EVENTS}",
+            f"--output-data-path-prefix={tmp_path / name}",
+            f"--pseudonym-key={key}",
+        ]
+        assert main(*JOBS, summary="", arguments=arguments) == 0
+        tables[name] = published.everything(tmp_path / name)
+    plain, keyed = tables.values()
+
+    def hashed(text):
+        return text and hmac.new(KEY.encode(), text.encode(), "sha256").hexdigest()
+
+    def number(value):
+        digest = hmac.new(KEY.encode(), str(value).encode(), "sha256").digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+    hides = {"user_id": hashed, "account_id": hashed, "initiator_id": number}
+    gap_session = re.compile(r"(.+)-(\d{16})")
+    gaps = 0
+    for table in TABLES:
+        if table == REJECTED_EVENTS:
+            continue
+        names = table.column_names
+        rows = []
+        for values in plain[table.name]:
+            row = dict(zip(names, values, strict=True))
+            gap = gap_session.fullmatch(row.get("session_id") or "")
+            if gap and gap[1] == row["user_id"]:
+                row["session_id"] = f"{hashed(gap[1])}-{gap[2]}"
+                gaps += 1
+            for name in hides.keys() & row.keys():
+                row[name] = hides[name](row[name])
+            rows.append(tuple(row.values()))
+        assert sorted(rows, key=repr) == keyed[table.name], table.name
+    assert gaps > 0
+    names = PLAYBACK_EVENTS.column_names
+    events = [dict(zip(names, row, strict=True)) for row in plain["playback_events"]]
+    ids = {row[2] for row in plain["user_registration"]}
+    ids |= {event[name] for event in events for name in ("user_id", "account_id")}
+    raw = repr(keyed["rejected_events"])
+    for identifier in ids - {None}:
+        assert not re.search(rf'"{identifier}"|: ?{identifier}\b', raw)
+    for text in everything_written(tmp_path / "keyed"):
+        assert KEY not in text

@@ -1,0 +1,203 @@
+"""The whole pipeline against the plain-Python reference of the contract."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs.pipeline import JOBS
+from jobs.runner import main
+from jobs.tables import TABLES, USER_REGISTRATION, USER_SESSIONS
+from tests.support import published
+from tests.support.engine import ENGINE
+from tests.support.reference import (
+    ReferenceSettings,
+    event_lines,
+    reference_tables,
+)
+from tests.support.strategies import event_files
+from tests.support.strategies import settings as reference_settings
+
+pytestmark = pytest.mark.slow
+
+TABLE_JOBS = JOBS[:-1]  # the report has tests of its own
+
+
+def examples(duckdb: int, spark: int) -> settings:
+    """How many examples an engine tries: Spark takes much longer for one."""
+    return settings(
+        max_examples=duckdb if ENGINE == "duckdb" else spark,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def run(
+    folder: Path,
+    files: Mapping[str, bytes],
+    rules: ReferenceSettings = ReferenceSettings(),  # noqa: B008 - frozen
+) -> Path:
+    """Runs all jobs on these files in this process; returns the prefix."""
+    (folder / "in").mkdir()
+    for name, content in files.items():
+        (folder / "in" / name).write_bytes(content)
+    prefix = folder / "out"
+    arguments = {
+        "engine": ENGINE,
+        "input-data-path": folder / "in",
+        "output-data-path-prefix": prefix,
+        "max-rejected-ratio": 1,
+        "log-level": "WARNING",
+        **asdict(rules),
+    }
+    exit_code = main(
+        *TABLE_JOBS, summary="", arguments=[f"--{k}={v}" for k, v in arguments.items()]
+    )
+    assert exit_code == 0
+    return prefix
+
+
+def run_in_new_folder(files, rules=ReferenceSettings()):  # noqa: B008 - frozen
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = run(Path(folder), files, rules)
+        return published.everything(prefix), published.ledger(prefix)
+
+
+def comparable(value: object) -> object:
+    if isinstance(value, datetime):
+        return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return value
+
+
+def shown(rate: Fraction | None) -> str:
+    return (
+        "n/a" if rate is None else f"{floor(rate * 10_000 + Fraction(1, 2)) / 100:.2f}%"
+    )
+
+
+def of_reference(tables):
+    """The reference's rows as ``published.everything`` gives the tables'."""
+    return {
+        table.name: sorted(
+            (
+                tuple(
+                    (
+                        str(row[column.name])
+                        if column == table.partition
+                        and isinstance(row[column.name], date)
+                        else comparable(row[column.name])
+                    )
+                    for column in table.schema
+                )
+                for row in tables[table.name]
+            ),
+            key=repr,
+        )
+        for table in TABLES
+    }
+
+
+def without_source_file(tables):
+    """A line's file is the one thing that a file split changes."""
+    return tables | {
+        "rejected_events": sorted({(r[0], r[2]) for r in tables["rejected_events"]})
+    }
+
+
+def has_lines(files):
+    return any(event_lines(name, content) for name, content in files.items())
+
+
+@examples(duckdb=30, spark=4)
+@given(event_files().filter(has_lines), reference_settings())
+def test_every_table_and_count_is_that_of_the_reference(files, rules):
+    expected = reference_tables(files, rules)
+    tables, ledger = run_in_new_folder(files, rules)
+    for name, rows in of_reference(expected.tables).items():
+        assert tables[name] == rows, name
+    position = USER_SESSIONS.column_names.index("event_count")
+    in_sessions = sum(row[position] for row in tables["user_sessions"])
+    assert in_sessions == len(tables["playback_events"])
+    assert len(tables["fact_user_session"]) == len(tables["user_sessions"])
+    split, _, conversion = ledger["jobs"]
+    lines, counts = split["lines"], expected.counts
+    assert lines["read"] == counts["read"]
+    for outcome in ("stored", "duplicates", "ignored", "rejected"):
+        assert Counter(lines[outcome]) == Counter(counts[outcome]), outcome
+    accounted = (lines[o] for o in ("stored", "duplicates", "ignored", "rejected"))
+    assert lines["read"] == sum(sum(counted.values()) for counted in accounted)
+    assert conversion["headline"] == f"Metric: {shown(expected.metric)}"
+
+
+@examples(duckdb=12, spark=2)
+@given(event_files().filter(has_lines), st.randoms(use_true_random=False))
+def test_order_file_split_and_repeated_lines_change_no_table(files, random):
+    csv = {name: content for name, content in files.items() if name.endswith(".csv")}
+    lines = [
+        line.encode(errors="surrogateescape")
+        for name, content in files.items()
+        for line in event_lines(name, content)
+    ]
+    tables, _ = run_in_new_folder(files)
+    again = lines + random.sample(lines, len(lines) // 2)
+    random.shuffle(again)
+    cut = random.randint(0, len(again))
+    split = {
+        "x.jsonl": b"\n".join(again[:cut]),
+        "y.json": b"\r\n".join(again[cut:]) + b"\n",
+    }
+    shuffled, _ = run_in_new_folder(csv | split)
+    assert without_source_file(shuffled) == without_source_file(tables)
+
+
+def test_events_that_no_table_keeps_give_empty_tables_that_are_typed(tmp_path):
+    prefix = run(tmp_path, {"e.jsonl": b'{"event": "page_view"}'})
+    assert published.everything(prefix) == {table.name: [] for table in TABLES}
+    for table in TABLES:
+        types = published.types(prefix, table)
+        assert types | published.declared_types(table) == types
+
+
+def test_columns_have_the_types_of_the_catalogue(tmp_path):
+    lines = b"""
+        {"event": "registered", "timestamp": "2021-01-01 00:00:00", "initiator_id": 1}
+        {"event": "app_loaded", "timestamp": "2021-01-05 00:00:00", "initiator_id": 1}
+        {"event_name": "like", "timestamp": "2021-01-05 00:00:00", "user_id": "u"}
+        no JSON
+    """
+    users = b"user_id,signup_date\nu,2021-01-01\n"
+    videos = b"video_id,duration_seconds\nv,1\n"
+    files = {"e.jsonl": lines, "users.csv": users, "videos.csv": videos}
+    prefix = run(tmp_path, files)
+    for table in TABLES:
+        assert published.types(prefix, table) == published.declared_types(table), table
+        assert len(published.rows(prefix, table)) >= 1, table
+
+
+def test_a_day_that_became_empty_disappears(tmp_path):
+    line = '{{"event": "registered", "timestamp": "{} 00:00:00", "initiator_id": 1}}'
+    days = [f"2021-01-0{n}" for n in (1, 2, 3)]
+    for name, kept in (("first", days), ("second", days[1:])):
+        (tmp_path / name).mkdir()
+        if name == "second":
+            (tmp_path / "first" / "out").rename(tmp_path / "second" / "out")
+        content = "\n".join(line.format(day) for day in kept).encode()
+        prefix = run(tmp_path / name, {"e.jsonl": content})
+        folder = prefix / "user_registration" / "format=parquet"
+        assert sorted(p.name for p in folder.glob("*=*")) == [
+            f"derived_tstamp_day={day}" for day in kept
+        ]
+    assert len(published.files(prefix, USER_REGISTRATION)) == 2
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {
+        ".parquet",
+        ".json",
+    }
+    assert not any((prefix / "_tmp").iterdir())

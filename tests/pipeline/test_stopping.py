@@ -1,0 +1,107 @@
+"""A run that is asked to stop says so, whatever its engine makes of it."""
+
+import os
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from jobs.engine import Store
+from jobs.runner import Job, JobResult, main
+from tests.support import published
+from tests.support.engine import ENGINE
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a job without any."""
+
+
+def fails_of_its_own(engine, settings):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt as error:
+        raise ConnectionError("cut short") from error
+
+
+def swallows(engine, settings):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        return JobResult()
+
+
+@pytest.fixture
+def run_job(tmp_path):
+    def run(do):
+        handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
+        flags = {"engine": ENGINE, "output-data-path-prefix": tmp_path}
+        arguments = [f"--{name}={value}" for name, value in flags.items()]
+        code = main(Job("stopped", "", NoSettings, do), summary="", arguments=arguments)
+        assert handlers == [
+            signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)
+        ]
+        return code
+
+    return run
+
+
+@pytest.mark.parametrize("do", [fails_of_its_own, swallows])
+def test_an_engine_that_is_cut_short_ends_in_an_interrupted_run(
+    run_job, do, tmp_path, capsys
+):
+    assert run_job(do) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted"
+    assert published.ledger(tmp_path)["error"] == "interrupted"
+
+
+def writes_a_page(engine, settings):
+    engine.store.file_aside("page.html").write_text("new")
+    return JobResult()
+
+
+def swallows_and_writes(engine, settings):
+    swallows(engine, settings)
+    return writes_a_page(engine, settings)
+
+
+def test_a_run_that_was_asked_to_stop_does_not_begin_to_publish(
+    run_job, tmp_path, capsys
+):
+    assert run_job(swallows_and_writes) == 1
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
+def test_a_run_that_has_begun_to_publish_ends_that_before_it_stops(
+    run_job, tmp_path, monkeypatch, capsys, signals
+):
+    publish = Store.publish
+
+    def stopped(store, told):
+        for number in signals:
+            os.kill(os.getpid(), number)
+        return publish(store, told)
+
+    monkeypatch.setattr(Store, "publish", stopped)
+    assert run_job(writes_a_page) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted"
+    assert (tmp_path / "page.html").read_text() == "new"
+    ledger = published.ledger(tmp_path)
+    assert ledger["error"] == "interrupted"
+    assert [job["job"] for job in ledger["jobs"]] == ["stopped"]
+    assert list((tmp_path / "_tmp").iterdir()) == []
+
+
+def test_a_run_that_is_done_writes_its_ledger_before_it_stops(
+    run_job, tmp_path, monkeypatch
+):
+    record = Store.record
+
+    def stopped(store):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return record(store)
+
+    monkeypatch.setattr(Store, "record", stopped)
+    assert run_job(writes_a_page) == 0
+    assert published.ledger(tmp_path)["status"] == "done"

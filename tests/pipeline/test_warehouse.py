@@ -1,0 +1,221 @@
+"""The published tables in SQL: by their names, from anywhere, whoever writes."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+
+import duckdb
+import pytest
+
+from jobs.engine import Store
+from jobs.engine.warehouse import NAME, stage_warehouse
+from jobs.pipeline import JOBS
+from jobs.runner import main
+from jobs.sql import MOST_ROWS
+from jobs.sql import main as ask
+from jobs.tables import FACT_USER_SESSION, TABLES, USERS
+from tests.support import published
+from tests.support.processes import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """A prefix with the tables of the sample, in a folder that looks like a pattern."""
+    prefix = tmp_path_factory.mktemp("lake") / "o=u [t] *'x"
+    arguments = [
+        f"--input-data-path={ROOT / 'data-input'}",
+        f"--output-data-path-prefix={prefix}",
+        "--log-level=ERROR",
+    ]
+    assert main(*JOBS, summary="", arguments=arguments) == 0
+    return prefix
+
+
+@pytest.fixture
+def sql(lake, monkeypatch, capsys):
+    """Asks as a user does; gives the exit code, the answer and the error."""
+
+    def run(*arguments, prefix=lake):
+        monkeypatch.setenv("OUTPUT_DATA_PATH_PREFIX", str(prefix))
+        code = ask(arguments)
+        said = capsys.readouterr()
+        assert len(said.err.splitlines()) == (code != 0)
+        return code, said.out, said.err
+
+    return run
+
+
+def rows_and_types(connection, table, catalogue=""):
+    name = f"{catalogue}{table.layer}.{table.name}"
+    columns = ", ".join(
+        f'epoch_us("{c.name}")' if c.type == "TIMESTAMP" else f'"{c.name}"'
+        for c in table.schema
+    )
+    rows = connection.execute(f"SELECT {columns} FROM {name}").fetchall()
+    types = connection.execute(f"DESCRIBE {name}").fetchall()
+    return sorted(rows, key=repr), {row[0]: row[1] for row in types}
+
+
+def test_every_table_is_there_with_its_rows_and_types(lake):
+    with duckdb.connect(lake / NAME, read_only=True) as connection:
+        for table in TABLES:
+            rows, types = rows_and_types(connection, table)
+            partition = types.pop(table.partition.name) if table.partition else None
+            assert types == published.declared_types(table)
+            assert partition in (None, "DATE", "VARCHAR")
+            as_texts = [tuple(map(str, row)) for row in rows]
+            assert as_texts == [tuple(map(str, r)) for r in published.rows(lake, table)]
+            assert len(rows) > 0
+
+
+def test_the_folder_can_be_moved(lake, tmp_path, monkeypatch):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(lake, moved)
+    (moved / "users").rename(moved / "hidden")
+    query = "SELECT count(*) FROM mart.fact_user_session"
+    monkeypatch.chdir("/")
+    with duckdb.connect(moved / NAME, read_only=True) as connection:
+        [(there,)] = connection.execute(query).fetchall()
+        # It reads what lies beside it, and no longer what it was made from.
+        with pytest.raises(duckdb.IOException, match="elsewhere/users"):
+            connection.execute("SELECT * FROM staging.users")
+    assert there == len(published.rows(lake, FACT_USER_SESSION))
+    monkeypatch.chdir(moved)
+    with duckdb.connect(NAME, read_only=True) as connection:
+        assert connection.execute(query).fetchall() == [(there,)]
+
+
+def test_attached_to_another_database_it_is_told_where_it_lies(lake):
+    with duckdb.connect() as connection:
+        attached = str(lake / NAME).replace("'", "''")
+        connection.execute(f"ATTACH '{attached}' AS lake (READ_ONLY)")
+        connection.execute("SET VARIABLE warehouse = ?", [str(lake)])
+        rows, _ = rows_and_types(connection, USERS, "lake.")
+    assert rows == published.rows(lake, USERS)
+
+
+def test_a_table_that_is_not_there_has_no_view(tmp_path):
+    with closing(Store(str(tmp_path))) as store:
+        stage_warehouse(store)
+        store.publish()
+    assert [path.name for path in tmp_path.glob("warehouse*")] == [NAME]
+    with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
+        assert connection.execute("SHOW ALL TABLES").fetchall() == []
+
+
+def test_a_table_that_was_empty_shows_its_rows_when_it_has_some(tmp_path):
+    (tmp_path / "in").mkdir()
+    event = {"event_name": "like", "timestamp": "2021-01-01T00:00:00", "user_id": "u"}
+    for name, line in (("ignored", {"event": "page_view"}), ("kept", event)):
+        (tmp_path / "in" / "e.jsonl").write_text(json.dumps(line))
+        arguments = [
+            f"--input-data-path={tmp_path / 'in'}",
+            f"--output-data-path-prefix={tmp_path}",
+            "--log-level=ERROR",
+        ]
+        jobs = (
+            JOBS[:2] if name == "kept" else JOBS
+        )  # the warehouse is that of the first run
+        assert main(*jobs, summary="", arguments=arguments) == 0
+        with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
+            days = "SELECT session_start_day::VARCHAR FROM mart.fact_user_session"
+            found = connection.execute(days).fetchall()
+        assert found == ([("2021-01-01",)] if name == "kept" else [])
+
+
+def test_an_answer_is_a_table(sql):
+    code, answer, _ = sql("SELECT 1 AS one, '[bold]\x1b[31m' AS two, NULL AS three")
+    assert code == 0
+    assert "one" in answer
+    assert "│ 1 " in answer
+    assert "[bold]\\x1b[31m" in answer
+    assert "–" in answer
+
+
+def test_a_long_answer_ends_and_says_so(sql):
+    code, answer, _ = sql("SELECT * FROM range(2000)")
+    assert code == 0
+    assert f"these are {MOST_ROWS:,} rows" in answer
+    assert len(answer.splitlines()) < MOST_ROWS + 10
+
+
+def test_an_answer_as_csv_holds_every_row(sql):
+    code, answer, _ = sql("SELECT range AS n, 'a,\"b' AS t FROM range(20001)", "--csv")
+    assert code == 0
+    rows = list(csv.reader(io.StringIO(answer)))
+    assert rows[0] == ["n", "t"]
+    assert rows[-1] == ["20000", 'a,"b']
+    assert len(rows) == 20002
+
+
+def test_an_answer_as_json_keeps_numbers_and_nulls(sql):
+    query = "SELECT 9007199254741061 AS id, NULL AS nothing, DATE '2021-01-01' AS day"
+    assert json.loads(sql("--json", query)[1]) == [
+        {"id": 9007199254741061, "nothing": None, "day": "2021-01-01"}
+    ]
+    assert json.loads(sql("--json", f"{query} WHERE false")[1]) == []
+
+
+def test_instants_are_shown_in_the_reporting_time_zone(sql, monkeypatch):
+    monkeypatch.setenv("REPORTING_TIMEZONE", "Asia/Tokyo")
+    _, answer, _ = sql("SELECT TIMESTAMPTZ '2021-01-01 00:00:00Z' AS at", "--csv")
+    assert "2021-01-01 09:00:00+09" in answer
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELEC 1", 'syntax error at or near "SELEC"'),
+        ("SELECT x FROM mart.weekly_summary", 'Referenced column "x" not found'),
+        ("SELECT 'a'::INT", "Could not convert string 'a' to INT32"),
+        ("DROP VIEW mart.weekly_summary", "read-only"),
+        ("", "it takes a SELECT"),
+    ],
+)
+def test_a_query_that_is_wrong_is_one_clear_error(sql, query, message):
+    code, _, error = sql(query)
+    assert code == 1
+    assert message in error
+
+
+def test_a_wrong_flag_exits_2(sql):
+    assert sql("SELECT 1", "--xml")[0] == 2
+    assert sql("SELECT 1", "--csv", "--json")[0] == 2
+
+
+def test_without_a_warehouse_or_its_files_the_exit_is_3(sql, lake, tmp_path):
+    code, _, error = sql("SELECT 1", prefix=tmp_path)
+    assert code == 3
+    assert "there is no warehouse yet" in error
+    shutil.copy(lake / NAME, tmp_path)
+    code, _, error = sql("SELECT * FROM staging.users", prefix=tmp_path)
+    assert code == 3
+    assert "users/format=parquet" in error
+
+
+def test_a_reader_and_a_writer_do_not_wait_for_each_other(lake, sql):
+    with duckdb.connect(lake / NAME, read_only=True) as reader:
+        with closing(Store(str(lake))) as store:
+            assert sql("SELECT count(*) FROM staging.users")[0] == 0
+            stage_warehouse(store)
+            store.publish()
+        assert reader.execute("SELECT count(*) FROM staging.users").fetchall()
+
+
+def test_somebody_who_has_seen_enough_is_no_error(lake):
+    ended = subprocess.run(
+        f"{sys.executable} -m jobs.sql 'SELECT * FROM range(999999)' --csv | head -1",
+        cwd=ROOT,
+        env={"OUTPUT_DATA_PATH_PREFIX": str(lake)},
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("range\n", "")

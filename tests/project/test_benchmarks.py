@@ -1,0 +1,73 @@
+"""The benchmark's peers do the same work: their tables are the pipeline's."""
+
+import sys
+
+import pytest
+
+from benchmarks.agree import COMPARED, differences
+from benchmarks.peers import duckdb_sql, polars_script
+from benchmarks.process import CommandError, measure
+from benchmarks.table_jobs import TABLE_JOBS
+from jobs.runner import main
+from tests.support.processes import run
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events")
+    flags = ("--events", "5000", "--output", folder)
+    assert run("scripts/make_events.py", *flags).returncode == 0
+    # Peers read the plain files alone, of which larger inputs consist.
+    for path in folder.glob("events-*"):
+        if path.suffix != ".jsonl":
+            path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(source, tmp_path_factory):
+    prefix = tmp_path_factory.mktemp("ours")
+    flags = {"input-data-path": source, "output-data-path-prefix": prefix}
+    arguments = [f"--{name}={value}" for name, value in flags.items()]
+    assert main(*TABLE_JOBS, summary="", arguments=arguments) == 0
+    return prefix
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", [duckdb_sql, polars_script])
+def test_a_peer_gives_the_tables_of_the_pipeline(peer, source, ours, tmp_path):
+    peer.run(source, tmp_path)
+    assert list(differences(ours, tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_tables_of_other_lines_differ(source, ours, tmp_path):
+    last = max(source.glob("events-*.jsonl"))
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for path in source.glob("*"):
+        if path != last:
+            (fewer / path.name).write_bytes(path.read_bytes())
+    duckdb_sql.run(fewer, tmp_path / "out")
+    found = "\n".join(differences(ours, tmp_path / "out"))
+    same = {"users", "videos"}
+    assert all(
+        (f"{t.name}: only in ours" in found) != (t.name in same) for t in COMPARED
+    )
+
+
+def test_memory_and_time_are_those_of_all_processes(tmp_path):
+    # Its grandchild goes on when the command itself has ended.
+    hold = "import time; held = b'1' * 50_000_000; time.sleep(0.3)"
+    start = (
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {hold!r}])"
+    )
+    usage = measure([sys.executable, "-c", start], {}, tmp_path / "log")
+    assert usage.peak_memory > 50_000_000
+    assert 0 < usage.wall < 10
+    assert 0 < usage.cpu < 10
+
+
+def test_a_command_that_fails_says_why(tmp_path):
+    with pytest.raises(CommandError, match="no such luck"):
+        measure(["sh", "-c", "echo no such luck; exit 3"], {}, tmp_path / "log")

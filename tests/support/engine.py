@@ -1,0 +1,149 @@
+"""The engine under test, and small tables for it.
+
+ENGINE_UNDER_TEST chooses the engine of the whole process, since a model's functions
+bind to one engine when they are imported.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.engine import Engine, Store, open_engine
+from jobs.pipeline import JOBS
+from jobs.settings import RunSettings, load
+from jobs.tables import Column
+
+ENGINE = os.environ.get("ENGINE_UNDER_TEST", "duckdb")
+
+# A report takes Spark seconds: there one test has it, and the others run without.
+PIPELINE = JOBS if ENGINE == "duckdb" else JOBS[:-1]
+
+if ENGINE == "duckdb":
+    from jobs.engine.duckdb_session import bind_models
+
+    bind_models()
+
+Rows = Sequence[Sequence[object]]
+
+
+def run_settings(folder: Path, **flags: str) -> RunSettings:
+    """Settings for a run in a folder of its own, whatever the environment says."""
+    given = {
+        "engine": ENGINE,
+        "spark-master": "local[2]",
+        "input-data-path": str(folder / "in"),
+        "output-data-path-prefix": str(folder / "out"),
+        **flags,
+    }
+    arguments = [f"--{name}={value}" for name, value in given.items()]
+    settings: RunSettings
+    [settings] = load((RunSettings,), "test", "", arguments, environment={})
+    return settings
+
+
+@pytest.fixture(scope="session")
+def spark_for_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One Spark for the process: starting one for each test would take seconds."""
+    if ENGINE != "spark":
+        yield
+        return
+    # Tests repeat a few plans. Spark forgets what it has compiled after 100 pieces.
+    flags = {"spark-properties": "spark.sql.codegen.cache.maxEntries=5000"}
+    settings = run_settings(tmp_path_factory.mktemp("spark"), **flags)
+    store = Store(settings.output_data_path_prefix)
+    engine = open_engine(settings, store)
+    yield
+    engine.close()
+    store.close()
+
+
+@pytest.fixture
+def open_here(
+    tmp_path: Path, spark_for_all_tests: None
+) -> Iterator[Callable[..., Engine]]:
+    """Opens an engine on ``tmp_path``, with settings as keywords."""
+    opened: list[Engine] = []
+
+    def open_one(**flags: str) -> Engine:
+        settings = run_settings(tmp_path, **flags)
+        opened.append(open_engine(settings, Store(settings.output_data_path_prefix)))
+        return opened[-1]
+
+    yield open_one
+    for engine in opened:
+        engine.close()
+        engine.store.close()
+
+
+@pytest.fixture
+def engine(open_here: Callable[..., Engine]) -> Engine:
+    return open_here()
+
+
+@pytest.fixture
+def table(engine: Engine) -> Callable[[Sequence[Column] | str, Rows], Any]:
+    """Makes a DataFrame of ``name TYPE, …`` and rows; instants are ISO texts with Z."""
+
+    def make(schema: Sequence[Column] | str, rows: Rows) -> Any:
+        return data_frame(engine, schema, rows)
+
+    return make
+
+
+def data_frame(engine: Engine, schema: Sequence[Column] | str, rows: Rows) -> Any:
+    from pyspark.sql import functions as F
+
+    columns = parsed(schema) if isinstance(schema, str) else schema
+    names = [column.name for column in columns]
+    texts = [[None if v is None else str(v) for v in row] for row in rows]
+    # A row of NULLs keeps the columns known when there are no rows.
+    opened: Any = engine._session  # type: ignore[attr-defined]
+    session = opened if ENGINE == "spark" else opened.sqlframe
+    with_nulls: list[list[str | None]] = [[None] * len(names), *texts]
+    made = session.createDataFrame(
+        [(str(i), *row) for i, row in enumerate(with_nulls)],
+        ", ".join(f"{name} STRING" for name in ["row_number", *names]),
+    )
+    return made.where(F.col("row_number") != "0").select(
+        *(F.col(column.name).cast(column.type).alias(column.name) for column in columns)
+    )
+
+
+def parsed(schema: str) -> list[Column]:
+    """``name TYPE, …`` as columns."""
+    pairs = (declared.split() for declared in schema.split(", "))
+    return [Column(name, type_) for name, type_ in pairs]
+
+
+@pytest.fixture
+def rows_of(engine: Engine) -> Callable[[Any], list[tuple[Any, ...]]]:
+    """The rows of a DataFrame, sorted; an instant comes as ``micros`` gives it."""
+
+    def collect(frame: Any) -> list[tuple[Any, ...]]:
+        return sorted(collected(engine, frame), key=repr)
+
+    return collect
+
+
+def collected(engine: Engine, frame: Any) -> list[tuple[Any, ...]]:
+    from pyspark.sql import functions as F
+
+    comparable = (
+        (
+            F.unix_micros(f.name).alias(f.name)
+            if "timestamp" in f.dataType.simpleString()
+            else F.col(f.name)
+        )
+        for f in frame.schema.fields
+    )
+    return engine.collect(frame.select(*comparable))
+
+
+def micros(instant: str) -> int:
+    """Microseconds since 1970 of an ISO 8601 instant."""
+    since = datetime.fromisoformat(instant) - datetime.fromisoformat("1970-01-01T00Z")
+    return since // timedelta(microseconds=1)

@@ -1,0 +1,685 @@
+"""Hypothesis strategies for small inputs that are full of corner cases.
+
+The pools are tiny, so that users, sessions and instants meet often. An event is a list
+of keys and JSON tokens until it is written: a token can then be anything, well formed
+or not. A byte that is no UTF-8 stands in a line as a surrogate, as Python writes it.
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import chain, product
+
+from hypothesis import strategies as st
+
+from tests.support.reference import ReferenceSettings
+
+Field = tuple[str, str]
+"""A key's text, and its value as a JSON token."""
+
+Instants = Sequence[datetime]
+Form = tuple[str, str, int | str]
+"""Separator of date and time, further digits of the fraction, and the offset, in
+minutes or as it is written."""
+
+When = tuple[int, Form]
+"""Which of the instants, and how it is written."""
+
+Subject = tuple[str, str, str]
+"""An event's name, its user, and its session_id or that it is an app event."""
+
+Event = tuple[Subject, When, tuple[str, str, str]]
+"""The last are a video_id, a value and a text, all of them JSON tokens."""
+
+APP = "an app event"
+DERIVED = "what a session without ids is called if it begins at the first instant"
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+# Sorting by code point and by UTF-16 units disagree about the last two characters.
+WIDE, ASTRAL = "\uff5e", "\U0001f600"
+
+USER_IDS = ("u1", "u2", f"ü'{ASTRAL}")
+INITIATOR_IDS = ("1", "3074457345618261067", "9007199254740993")
+VIDEO_IDS = ("v1", "v2", f"v{ASTRAL}")
+SESSION_IDS = (f"s{WIDE}", f"s{ASTRAL}")
+
+ANCHORS = tuple(
+    datetime.fromisoformat(anchor).replace(tzinfo=UTC)
+    for anchor in (
+        "2021-01-04",  # Monday, the first ISO week of 2021
+        "2021-01-01",  # Friday, still week 2020-53
+        "2020-12-28",  # Monday
+        "2021-01-11",
+        "2021-01-18",
+        "2021-01-03T10:59:59.999999",
+        "2021-01-06T18:30",  # midnight in Kolkata
+        "2021-01-04T05:00",  # Monday 00:00 in New York
+        "2021-01-10T11:00",  # Monday 00:00 in Auckland
+    )
+)
+PAUSES = tuple(
+    timedelta(minutes=minutes, microseconds=microseconds)
+    for minutes in (30, 30, 72 * 60, 7 * 24 * 60, 0, 1, 24 * 60)
+    for microseconds in (0, 0, 1, 1, -1)
+)
+FORMS: tuple[Form, ...] = (
+    ("T", "", "Z"),
+    (" ", "", ""),
+    ("T", "", ""),
+    ("T", "999", "Z"),
+    (" ", "000", "+00:00"),
+    ("T", "9999999999999999", "-00:00"),
+    ("T", "", 330),
+    (" ", "5", -300),
+    ("T", "", 780),
+    ("T", "", 23 * 60 + 59),
+    ("T", "000", -23 * 60 - 59),
+)
+
+NESTED = (
+    "{}",
+    "[]",
+    '{"event_name": "like"}',
+    '{"a": {"b": [1, {"c": null}]}}',
+    '[1, "x", [true, {}]]',
+    "[" * 499 + "]" * 499,
+    "[" * 500 + "]" * 500,
+    '{"a":' * 1200 + "1" + "}" * 1200,
+    "[" * 3000,
+    "[[]," * 400 + "1" + "]" * 400,
+    '"' + "[{" * 400 + '"',
+    "9" * 1500,
+    '"' + "x" * 12_000 + '"',
+    '{"a":' * 60 + "1" + "}" * 60,
+)
+ANY_TOKENS = (
+    "null",
+    '""',
+    "true",
+    "false",
+    "0",
+    "-0",
+    "7",
+    "1.50",
+    "1e3",
+    "-0.0",
+    '"7"',
+    '" "',
+    '"null"',
+    '"a\\u0301 \\u00e9"',
+    '"\\u0000"',
+    '"a\\u0000b"',
+    '"\U0010ffff"',
+    '"\U0010ffff x"',
+    '"\\ud83d\\ude00"',
+    '"\\"\\\\\\/\\b\\f\\n\\r\\t"',
+    '"\u2028\u0085\u00a0\ufeff\x7f"',
+    *NESTED,
+)
+TIMESTAMP_TOKENS = (
+    '"2021-01-04"',
+    '"2021-01-04T00:00Z"',
+    '"2021-01-04T00:00:00."',
+    '"2021-01-04T00:00:00.Z"',
+    '"2021-01-04T00:00:00,5Z"',
+    '"2021-01-04t00:00:00Z"',
+    '"2021-01-04T00:00:00z"',
+    '"2021-01-04  00:00:00"',
+    '" 2021-01-04T00:00:00Z"',
+    '"2021-01-04T00:00:00Z "',
+    '"2021-01-04T00:00:00 Z"',
+    '"2021-01-04T00:00:00Z\\n"',
+    '"2021-01-04T00:00:00+0530"',
+    '"2021-01-04T00:00:00+05"',
+    '"2021-01-04T00:00:00+5:30"',
+    '"2021-01-04T00:00:00+24:00"',
+    '"2021-01-04T00:00:00+00:60"',
+    '"2021-01-04T00:00:00+00:00:00"',
+    '"2021-01-04T00:00:00 UTC"',
+    '"2021-01-04T00:00:00Europe/Paris"',
+    '"2021-01-04T24:00:00Z"',
+    '"2021-01-04T23:60:00Z"',
+    '"2021-01-04T23:59:60Z"',
+    '"2021-01-04T0:00:00Z"',
+    '"2021-1-4T00:00:00Z"',
+    '"2021-02-29T00:00:00Z"',
+    '"2021-13-01T00:00:00Z"',
+    '"2021-00-10T00:00:00Z"',
+    '"2021-01-00T00:00:00Z"',
+    '"20210104T000000Z"',
+    '"2021-W01-1T00:00:00Z"',
+    '"+2021-01-04T00:00:00Z"',
+    '"12021-01-04T00:00:00Z"',
+    '"2021-01-04T00:00:00.\uff11Z"',
+    '"\uff12\uff10\uff12\uff11-01-04T00:00:00Z"',
+    '"\\u0032021-01-04T00:00:00Z"',
+    '"now"',
+    '"epoch"',
+    '"infinity"',
+    "1609718400",
+    '"1609718400"',
+    # At the ends of what is accepted, on both sides
+    '"1970-01-01T00:00:00Z"',
+    '"1969-12-31T23:59:59.999999999Z"',
+    '"1969-12-31T23:30:00-00:30"',
+    '"1970-01-01T00:29:59.999999+00:30"',
+    '"2099-12-31T23:59:59.9999999Z"',
+    '"2100-01-01T00:00:00Z"',
+    '"2100-01-01T00:29:59.999999+00:30"',
+    '"2099-12-31T23:30:00-00:30"',
+    '"0000-01-01T00:00:00Z"',
+    '"0001-01-01T00:00:00+00:01"',
+    '"9999-12-31T23:59:59-00:01"',
+)
+INITIATOR_TOKENS = (
+    "1.0",
+    "1e0",
+    "-5",
+    '"-5"',
+    '"+5"',
+    '"1"',
+    '"007"',
+    '" 1"',
+    '"1 "',
+    '"1\\n"',
+    '"1.0"',
+    '"1_000"',
+    '"0x1"',
+    '"\uff11"',
+    '"\\u0031"',
+    '"9007199254740993"',
+    "9223372036854775807",
+    '"9223372036854775807"',
+    "9223372036854775808",
+    '"9223372036854775808"',
+    "-9223372036854775808",
+    "-9223372036854775809",
+    '"' + "0" * 40 + '12"',
+    "1" + "0" * 400,
+)
+VALUE_TOKENS = (
+    "0.5",
+    "-0.5",
+    "-1",
+    "1E+1",
+    "1e-7",
+    "29.999999999999999999",
+    "1e400",
+    "-1e400",
+    "1" + "0" * 400,
+    "9007199254740993",
+    "9223372036854775808",
+    "9.3e18",
+    '"5"',
+    '"abc"',
+)
+HUGE_VALUE_TOKENS = ("9223372036854775807", "9.223372036854774784e18")
+USER_TOKENS = ('" "', '"u1 "', '"U1"', '"\\u00751"', '"u\\n1"', '"0"')
+CHANGES = (
+    *("replace", "replace", "replace", "replace", "remove", "repeat", "repeat"),
+    *("add", "reverse", "escape key", "escape value"),
+)
+ODD_TOKENS = {
+    "timestamp": TIMESTAMP_TOKENS,
+    "initiator_id": INITIATOR_TOKENS,
+    "value": VALUE_TOKENS,
+    "user_id": USER_TOKENS,
+    "event": (),
+    "event_name": (),
+    "session_id": (),
+}
+EXTRA_KEYS = (
+    "event",
+    "event_name",
+    "campaign",
+    "",
+    "USER_ID",
+    "Value",
+    "Event_Name",
+    "$.event",
+    "user_id ",
+)
+
+PUNCTUATION = ((",", ":"), (", ", ": "), (" ,\t", "\t: "))
+VALID_SPACING = (
+    "{}",
+    " {}",
+    "{} ",
+    "\t{}\t",
+    "\ufeff{}",
+    "\ufeff {}",
+    "\ufeff\ufeff{}",
+)
+BROKEN_LINES = (
+    "{} trailing",
+    "{}{}",
+    "{},",
+    "{} {}",
+    "[{}]",
+    "{};",
+    "{} // comment",
+    "{}\x0c",
+    "\u00a0{}",
+    "x{}",
+    "({})",
+    "{}\x00",
+    "\x00{}",
+    "{}\udcff",
+    "\udcc3{}",
+    "{}\U0010ffff",
+    "\U0010ffff{}",
+    "{}\U0010ffff{}\U0010ffff",
+)
+NOT_OBJECTS = (
+    "\x00",
+    "\udcff\udcfe{\x00}\x00",
+    "\\N",
+    "\U0010ffff",
+    "null",
+    "true",
+    "42",
+    '"text"',
+    "[]",
+    "{",
+    "}",
+    '{"',
+    "event,timestamp",
+    "{event: 1}",
+    '{"event"}',
+    '{"event":}',
+    '{"event" "registered"}',
+    '{"event": "registered" "timestamp": 1}',
+    '{1: "registered"}',
+    "\x0c",
+    "\u00a0",
+    "{}",
+    " { } ",
+)
+BROKEN_TOKENS = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "nan",
+    "None",
+    "True",
+    "NULL",
+    "undefined",
+    "01",
+    "+1",
+    ".5",
+    "5.",
+    "1e",
+    "0x10",
+    "--1",
+    "1_000",
+    "'x'",
+    '"\x00"',
+    '"\udcff"',
+    '"\udce2\udc82"',
+    '"\udced\udca0\udc80"',
+    '"\udcf4\udc90\udc80\udc80"',
+    '"\udcc0\udc80"',
+    '"\t"',
+    '"\x1f"',
+    '"\\x41"',
+    '"\\q"',
+    '"\\u12"',
+    '"\\u 123"',
+    '"\\ud83d"',
+    '"\\ude00 "',
+    '"\\ud83d\\ud83d\\ude00"',
+    '"\\ud83dx\\ude00"',
+    '["\\udfff"]',
+    '{"\\ud800": 1}',
+    "[1,]",
+    "[1 2]",
+    "[,]",
+    '{"a": 1,}',
+    "[",
+    "]",
+    '"open',
+    "",
+)
+
+TEXTS = (
+    "",
+    "plain",
+    'said "so"',
+    "a, b",
+    "two\nlines",
+    "NULL",
+    f"a{WIDE}",
+    f"a{ASTRAL}",
+)
+USERS = {
+    "user_id": (*USER_IDS, *USER_IDS, "U1", "u1 ", ""),
+    "signup_date": (
+        "2020-12-31",
+        "2021-01-01",
+        "2020-02-29",
+        "2021-02-29",
+        "2021-1-5",
+        "2021-01-05 ",
+        "20210105",
+        "2021-01-05T00:00:00",
+        "31.12.2020",
+        "",
+    ),
+    "subscription_tier": ("free", "premium", *TEXTS),
+    "age_group": ("18-24", *TEXTS),
+    "gender": ("f", "m", ""),
+}
+VIDEOS = {
+    "video_id": (*VIDEO_IDS, *VIDEO_IDS, "V1", "v1 ", ""),
+    "title": TEXTS,
+    "genre": ("comedy", "drama", *TEXTS),
+    "duration_seconds": (
+        "90",
+        "90.9",
+        "007",
+        "-1.5",
+        "-0.0",
+        "2147483647.9",
+        "2147483648",
+        "-2147483648",
+        "-2147483648.5",
+        "1e3",
+        "+5",
+        " 5",
+        "5.",
+        ".5",
+        "1_000",
+        "\uff15",
+        "abc",
+        "",
+    ),
+}
+
+
+def settings() -> st.SearchStrategy[ReferenceSettings]:
+    """Settings that change rows: time zones, time-outs, conversion and retention."""
+    return st.builds(
+        ReferenceSettings,
+        reporting_timezone=st.sampled_from(
+            ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
+        ),
+        session_timeout_minutes=st.sampled_from((30, 1)),
+        conversion_mode=st.sampled_from(("first", "any")),
+        conversion_week_offset=st.sampled_from((1, 0, 2)),
+        retention_weeks=st.sampled_from((12, 2, 0)),
+    )
+
+
+def json_lines() -> st.SearchStrategy[str]:
+    """One line of an event file, without its line end: valid, odd, broken or blank."""
+    return _lines(_events(_EITHER), ANCHORS)
+
+
+@st.composite
+def event_files(draw: st.DrawFn) -> dict[str, bytes]:
+    """A whole input: one to three event files, often users.csv and videos.csv."""
+    events = _events(draw(st.sampled_from((_PLAYBACK, _APP, _EITHER))))
+    lines = st.lists(_lines(events, draw(_instants())), max_size=9)
+    contents = draw(st.lists(lines, min_size=1, max_size=3))
+    if written := list(chain(*contents)):
+        for again in draw(st.lists(st.sampled_from(written), max_size=3)):
+            draw(st.sampled_from(contents)).append(again)
+    files: dict[str, bytes] = {}
+    for number, content in enumerate(contents, start=1):
+        extension, newline, bom, at_end, zipped = draw(_FILE_FORMS)
+        text = newline.join(content) + newline * at_end
+        if bom and not text.startswith("\ufeff"):
+            text = "\ufeff" + text
+        name = f"events-{number}{extension}"
+        if zipped:
+            files[f"{name}.gz"] = gzip.compress(_bytes(text), 1, mtime=0)
+        else:
+            files[name] = _bytes(text)
+    if draw(_OFTEN):
+        files["users.csv"] = draw(_USERS_CSV)
+    if draw(_OFTEN):
+        files["videos.csv"] = draw(_VIDEOS_CSV)
+    return files
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+# Instants and lines
+
+
+_FILE_FORMS = st.tuples(
+    st.sampled_from((".jsonl", ".json", ".ndjson")),
+    st.sampled_from(("\n", "\n", "\r\n", "\r")),
+    st.sampled_from((False, False, False, True)),
+    st.booleans(),
+    st.sampled_from((False, False, False, True)),
+)
+_OFTEN = st.sampled_from((False, True, True, True))
+
+
+@st.composite
+def _instants(draw: st.DrawFn) -> Instants:
+    """A few instants, many of them exactly one of the pauses apart."""
+    instants = [draw(st.sampled_from(ANCHORS))]
+    for pause in draw(st.lists(st.sampled_from(PAUSES), max_size=6)):
+        instants.append(instants[-1] + pause)
+    return instants + draw(st.lists(st.sampled_from(ANCHORS), max_size=1))
+
+
+def _timestamp(when: When, instants: Instants) -> str:
+    """One of the instants as a JSON token, in one of the forms that are accepted."""
+    at, (separator, more_digits, offset) = when
+    instant = instants[at % len(instants)]
+    if isinstance(offset, int):
+        instant += timedelta(minutes=offset)
+        hours, minutes = divmod(abs(offset), 60)
+        offset = f"{'-' if offset < 0 else '+'}{hours:02}:{minutes:02}"
+    text = instant.strftime(f"%Y-%m-%d{separator}%H:%M:%S")
+    if more_digits:
+        text += f".{instant.microsecond:06}{more_digits}"
+    elif instant.microsecond:
+        text += f".{instant.microsecond:06}".rstrip("0")
+    return f'"{text}{offset}"'
+
+
+def _tokens(*values: str | None) -> tuple[str, ...]:
+    return tuple(json.dumps(value, ensure_ascii=False) for value in values)
+
+
+def _fields(event: Event, instants: Instants) -> list[Field]:
+    """The fields of an event, as its producer writes them."""
+    (name, user_id, session_id), when, (video_id, value, text) = event
+    timestamp = _timestamp(when, instants)
+    if session_id == APP:
+        return [
+            ("event", name),
+            ("timestamp", timestamp),
+            ("initiator_id", user_id),
+            ("channel" if name == '"registered"' else "device_type", text),
+            ("browser_version", '"7.1"'),
+        ]
+    if session_id == DERIVED:
+        micros = (instants[0] - EPOCH) // MICROSECOND
+        session_id = json.dumps(f"{USER_IDS[0]}-{micros}")
+    return [
+        ("timestamp", timestamp),
+        ("account_id", text),
+        ("user_id", user_id),
+        ("video_id", video_id),
+        ("session_id", session_id),
+        ("event_name", name),
+        ("value", value),
+        ("device", '"phone"'),
+        ("device_os", text),
+        ("app_version", "1.50" if text == "null" else '"1.5"'),
+        ("network_type", '"wifi"'),
+        ("ip", '"192.0.2.1"'),
+        ("country", '"NZ"'),
+    ]
+
+
+# One draw instead of several for what belongs together: a list shrinks well only if
+# its elements are few draws each.
+_PLAYBACK_NAMES = (
+    *("watch_time", "watch_time", "session_start", "session_end", "like", "heart"),
+    f"first{ASTRAL}",
+)
+_APP_NAMES = (*("registered", "app_loaded", "app_loaded") * 3, "clicked", f"p {ASTRAL}")
+_PLAYBACK = tuple(
+    product(
+        _tokens(*_PLAYBACK_NAMES),
+        _tokens(USER_IDS[0], *USER_IDS),
+        (*_tokens(*[None] * 6, "", *SESSION_IDS * 2), DERIVED),
+    )
+)
+_APP = tuple(product(_tokens(*_APP_NAMES), INITIATOR_IDS, [APP]))
+_EITHER = _PLAYBACK + _APP * (len(_PLAYBACK) // len(_APP))
+_WHEN = tuple(product(range(8), FORMS))
+_DETAILS = tuple(
+    product(
+        _tokens(*VIDEO_IDS, None),
+        ("10", "0", "9", "9.99", "20.0", "29", "30", '""', "null"),
+        _tokens("web", "iOS", f"o{WIDE}", f"o{ASTRAL}", "", None),
+    )
+)
+
+
+def _events(subjects: tuple[Subject, ...]) -> st.SearchStrategy[Event]:
+    return st.tuples(
+        st.sampled_from(subjects), st.sampled_from(_WHEN), st.sampled_from(_DETAILS)
+    )
+
+
+@st.composite
+def _lines(
+    draw: st.DrawFn, events: st.SearchStrategy[Event], instants: Instants
+) -> str:
+    kind = draw(st.sampled_from(("plain",) * 12 + ("odd",) * 6 + ("broken", "other")))
+    if kind == "other":
+        return draw(st.sampled_from(("", " ", "\t ", *NOT_OBJECTS)))
+    fields = _fields(draw(events), instants)
+    if kind == "plain":
+        return _written(fields)
+    if kind == "odd":
+        for _ in range(draw(st.integers(1, 2))):
+            fields = draw(_odd(fields))
+        line = _written(fields, *draw(st.sampled_from(PUNCTUATION)))
+        return draw(st.sampled_from(VALID_SPACING)).replace("{}", line)
+    return draw(_broken(fields))
+
+
+def _written(fields: list[Field], comma: str = ",", colon: str = ":") -> str:
+    return "{" + comma.join(f'"{key}"{colon}{token}' for key, token in fields) + "}"
+
+
+def _escaped(text: str) -> str:
+    """The contents of a JSON string, every UTF-16 unit written as an escape."""
+    units = text.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+@st.composite
+def _odd(draw: st.DrawFn, fields: list[Field]) -> list[Field]:
+    """The event with a change that leaves it JSON: perhaps odd, perhaps still valid."""
+    change = draw(st.sampled_from(CHANGES))
+    if change == "reverse":
+        return fields[::-1]
+    if change == "add":
+        added = draw(st.sampled_from(EXTRA_KEYS)), draw(st.sampled_from(ANY_TOKENS))
+        return draw(st.sampled_from(([*fields, added], [added, *fields])))
+    judged = [at for at, (key, _) in enumerate(fields) if key in ODD_TOKENS]
+    at = draw(st.sampled_from([*range(len(fields)), *judged * 2]))
+    key, token = fields[at]
+    if change == "escape key":
+        changed = [(_escaped(key), token)]
+    elif change == "escape value":
+        is_text = token.startswith('"') and "\\" not in token
+        changed = [(key, f'"{_escaped(token[1:-1])}"' if is_text else token)]
+    elif change == "remove":
+        changed = []
+    else:
+        changed = [(key, draw(st.sampled_from(_odd_tokens(key, fields))))]
+    if change == "repeat":
+        return draw(st.sampled_from(([*changed, *fields], [*fields, *changed])))
+    return [*fields[:at], *changed, *fields[at + 1 :]]
+
+
+def _odd_tokens(key: str, fields: list[Field]) -> tuple[str, ...]:
+    tokens = ODD_TOKENS.get(key, ())
+    if key == "value":
+        tokens += HUGE_VALUE_TOKENS
+    return tokens + ANY_TOKENS
+
+
+@st.composite
+def _broken(draw: st.DrawFn, fields: list[Field]) -> str:
+    """A line with the event in it that is no JSON object, or more than one."""
+    defect = draw(st.sampled_from(("around", "token", "cut", "comma", "quote")))
+    if defect == "token":
+        at = draw(st.integers(0, len(fields)))
+        key = fields[at][0] if at < len(fields) else "campaign"
+        token = draw(st.sampled_from(BROKEN_TOKENS))
+        return _written([*fields[:at], (key, token), *fields[at + 1 :]])
+    line = _written(fields)
+    if defect == "around":
+        return draw(st.sampled_from(BROKEN_LINES)).replace("{}", line)
+    if defect == "cut":
+        return line[: draw(st.integers(1, len(line) - 1))]
+    if defect == "comma":
+        commas = (line[:-1] + ",}", "{," + line[1:], line.replace(",", ",,", 1))
+        return draw(st.sampled_from((*commas, line.replace(",", " ", 1))))
+    return line.replace('"', "'")
+
+
+# users.csv and videos.csv
+
+
+def _csv_files(pools: dict[str, tuple[str, ...]]) -> st.SearchStrategy[bytes]:
+    """Files with the columns of `pools` in some order, or without one of them.
+
+    The first column is the key, and always there.
+    """
+    names = list(pools)
+    without_one = [[n for n in names if n != name] for name in names[1:]]
+    *others, last_but_one, last = pools.values()
+    values = st.tuples(
+        *map(st.sampled_from, others),
+        st.sampled_from(tuple(product(last_but_one, last))),
+    ).map(lambda drawn: dict(zip(names, [*drawn[:-1], *drawn[-1]], strict=True)))
+    return st.builds(
+        _csv_file,
+        header=st.sampled_from([*[names] * len(names), names[::-1], *without_one]),
+        rows=st.lists(values, max_size=9),
+        further=st.sampled_from(([], [], ["note", "Gender"])),
+        quote_all=st.booleans(),
+        newline=st.sampled_from(("\n", "\r\n")),
+        bom=st.sampled_from(("", "\ufeff")),
+    )
+
+
+def _csv_file(
+    header: list[str],
+    rows: list[dict[str, str]],
+    further: list[str],
+    quote_all: bool,
+    newline: str,
+    bom: str,
+) -> bytes:
+    text = io.StringIO(newline="")
+    dialect = csv.unix_dialect if quote_all else csv.excel
+    writer = csv.writer(text, dialect, lineterminator=newline)
+    writer.writerow([*further, *header])
+    for row in rows:
+        writer.writerow(["x, y" for _ in further] + [row[name] for name in header])
+    return (bom + text.getvalue()).encode()
+
+
+_USERS_CSV = _csv_files(USERS)
+_VIDEOS_CSV = _csv_files(VIDEOS)
