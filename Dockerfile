@@ -22,5 +22,10 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app HOME=/tmp
 USER 1000:1000
 ENTRYPOINT ["tini", "--", "/app/scripts/with-user-name", "/app/scripts/entrypoint.sh"]
 
-FROM runtime
+# An ignored folder would be missing in the image of the tests, too.
+FROM java AS jobs
 COPY jobs jobs
+RUN rm -r jobs/unit_tests
+
+FROM runtime
+COPY --from=jobs /app/jobs jobs

@@ -6,6 +6,9 @@ import pytest
 
 from tests.containers.conftest import compose, configuration, docker
 from tests.support.processes import ROOT
+from tests.support.watching import found
+
+TESTS = "**/test_*.py"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,6 +30,20 @@ def test_an_image_has_a_class_archive_that_its_spark_can_use(image):
     java = "-Xshare:on -XX:SharedArchiveFile=/app/.venv/spark.jsa"
     submit = ("--driver-java-options", java, "--version")
     docker("run", "--rm", "--entrypoint", "spark-submit", image, *submit)
+
+
+def tests_in(image):
+    script = "find . -path ./.venv -prune -o -name 'test_*.py' -print"
+    run = ("run", "--rm", "--entrypoint", "sh", image, "-c", script)
+    return sorted(docker(*run).splitlines())
+
+
+def test_the_image_of_the_jobs_holds_none_of_the_tests_and_that_of_the_tests_all():
+    here = [path for name in ("jobs", "tests") for path in found(ROOT / name, TESTS)]
+    assert tests_in("product-events") == []
+    assert tests_in("product-events-test") == sorted(
+        f"./{path.relative_to(ROOT)}" for path in here
+    )
 
 
 @pytest.mark.parametrize("missing", ["APP_NAME", "INPUT_DATA_PATH", "a job"])
