@@ -9,9 +9,7 @@ import pytest
 
 from jobs.engine import Engine, Store, find_inputs, open_engine
 from jobs.fields import FIELDS
-from tests.support.engine import collected, micros, run_settings
-from tests.support.reference import Ignored, Rejected, event_lines, judge
-from tests.support.strategies import (
+from tests.support.corpus import (
     ANY_TOKENS,
     BROKEN_TOKENS,
     HUGE_VALUE_TOKENS,
@@ -20,6 +18,8 @@ from tests.support.strategies import (
     USER_TOKENS,
     VALUE_TOKENS,
 )
+from tests.support.engine import collected, micros, run_settings
+from tests.support.reference import Ignored, Rejected, event_lines, judge
 
 LINES_A_ROUND = 4000
 EVENTS = (
