@@ -5,7 +5,7 @@ import pytest
 # A helper's assertion shows its values, as a test's own does.
 pytest.register_assert_rewrite("tests.support")
 
-pytest_plugins = ["tests.support.engine"]
+pytest_plugins = ["tests.support.engine", "tests.support.runs"]
 
 
 def pytest_collection_modifyitems(

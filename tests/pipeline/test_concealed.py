@@ -6,12 +6,9 @@ import re
 import pytest
 
 from jobs.pipeline import JOBS
-from jobs.runner import main
 from jobs.tables import PLAYBACK_EVENTS, REJECTED_EVENTS, TABLES
-from tests.support import published
-from tests.support.engine import ENGINE
+from tests.support import processes, published
 from tests.support.processes import ROOT
-from tests.support.processes import run as run_process
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +19,8 @@ KEY = "a key that nobody knows"
 ADDRESS = re.compile(r"(192\.0\.2|198\.51\.100)\.[0-9]")
 
 
-def run(prefix, **settings):
-    ended = run_process(
+def run_command(prefix, **settings):
+    ended = processes.run(
         *("-m", "jobs"),
         INPUT_DATA_PATH=str(EVENTS),
         OUTPUT_DATA_PATH_PREFIX=str(prefix),
@@ -43,29 +40,27 @@ def everything_written(prefix):
 
 def test_an_address_is_in_no_table_ledger_log_or_error(tmp_path):
     assert ADDRESS.search(EVENTS.read_text())
-    code, shown = run(tmp_path / "out")
+    code, shown = run_command(tmp_path / "out")
     assert code == 0
     for text in (shown, *everything_written(tmp_path / "out")):
         assert not ADDRESS.search(text)
     assert '"ip":"***"' in repr(published.rows(tmp_path / "out", REJECTED_EVENTS))
-    code, shown = run(tmp_path / "out", MAX_REJECTED_RATIO="0", PSEUDONYM_KEY=KEY)
+    code, shown = run_command(
+        tmp_path / "out", MAX_REJECTED_RATIO="0", PSEUDONYM_KEY=KEY
+    )
     assert code == 4
     for text in (shown, *everything_written(tmp_path / "out")):
         assert not ADDRESS.search(text)
         assert KEY not in text
 
 
-def test_with_a_key_every_id_is_its_hash_and_nothing_else_changes(tmp_path):
+def test_with_a_key_every_id_is_its_hash_and_nothing_else_changes(run, tmp_path):
     tables = {}
     for name, key in (("plain", ""), ("keyed", KEY)):
-        arguments = [
-            f"--engine={ENGINE}",
-            f"--input-data-path={EVENTS}",
-            f"--output-data-path-prefix={tmp_path / name}",
-            f"--pseudonym-key={key}",
-        ]
-        assert main(*JOBS, summary="", arguments=arguments) == 0
-        tables[name] = published.everything(tmp_path / name)
+        prefix = tmp_path / name
+        paths = {"input_data_path": EVENTS, "output_data_path_prefix": prefix}
+        assert run(*JOBS, pseudonym_key=key, **paths).code == 0
+        tables[name] = published.everything(prefix)
     plain, keyed = tables.values()
 
     def hashed(text):

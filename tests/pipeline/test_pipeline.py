@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.pipeline import JOBS
-from jobs.runner import main
 from jobs.tables import TABLES, USER_REGISTRATION, USER_SESSIONS
 from tests.support import published
 from tests.support.engine import ENGINE
@@ -23,10 +22,11 @@ from tests.support.reference import (
     event_lines,
     reference_tables,
 )
+from tests.support.runs import run_jobs
 from tests.support.strategies import event_files
 from tests.support.strategies import settings as reference_settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark_for_all_tests")]
 
 TABLE_JOBS = JOBS[:-1]  # the report has tests of its own
 
@@ -40,7 +40,7 @@ def examples(duckdb: int, spark: int) -> settings:
     )
 
 
-def run(
+def run_on(
     folder: Path,
     files: Mapping[str, bytes],
     rules: ReferenceSettings = ReferenceSettings(),  # noqa: B008 - frozen
@@ -49,25 +49,14 @@ def run(
     (folder / "in").mkdir()
     for name, content in files.items():
         (folder / "in" / name).write_bytes(content)
-    prefix = folder / "out"
-    arguments = {
-        "engine": ENGINE,
-        "input-data-path": folder / "in",
-        "output-data-path-prefix": prefix,
-        "max-rejected-ratio": 1,
-        "log-level": "WARNING",
-        **asdict(rules),
-    }
-    exit_code = main(
-        *TABLE_JOBS, summary="", arguments=[f"--{k}={v}" for k, v in arguments.items()]
-    )
-    assert exit_code == 0
-    return prefix
+    ended = run_jobs(folder, *TABLE_JOBS, max_rejected_ratio=1, **asdict(rules))
+    assert ended.code == 0, ended.error
+    return folder / "out"
 
 
 def run_in_new_folder(files, rules=ReferenceSettings()):  # noqa: B008 - frozen
     with tempfile.TemporaryDirectory() as folder:
-        prefix = run(Path(folder), files, rules)
+        prefix = run_on(Path(folder), files, rules)
         return published.everything(prefix), published.ledger(prefix)
 
 
@@ -159,7 +148,7 @@ def test_order_file_split_and_repeated_lines_change_no_table(files, random):
 
 
 def test_events_that_no_table_keeps_give_empty_tables_that_are_typed(tmp_path):
-    prefix = run(tmp_path, {"e.jsonl": b'{"event": "page_view"}'})
+    prefix = run_on(tmp_path, {"e.jsonl": b'{"event": "page_view"}'})
     assert published.everything(prefix) == {table.name: [] for table in TABLES}
     for table in TABLES:
         types = published.types(prefix, table)
@@ -176,7 +165,7 @@ def test_columns_have_the_types_of_the_catalogue(tmp_path):
     users = b"user_id,signup_date\nu,2021-01-01\n"
     videos = b"video_id,duration_seconds\nv,1\n"
     files = {"e.jsonl": lines, "users.csv": users, "videos.csv": videos}
-    prefix = run(tmp_path, files)
+    prefix = run_on(tmp_path, files)
     for table in TABLES:
         assert published.types(prefix, table) == published.declared_types(table), table
         assert len(published.rows(prefix, table)) >= 1, table
@@ -190,7 +179,7 @@ def test_a_day_that_became_empty_disappears(tmp_path):
         if name == "second":
             (tmp_path / "first" / "out").rename(tmp_path / "second" / "out")
         content = "\n".join(line.format(day) for day in kept).encode()
-        prefix = run(tmp_path / name, {"e.jsonl": content})
+        prefix = run_on(tmp_path / name, {"e.jsonl": content})
         folder = prefix / "user_registration" / "format=parquet"
         assert sorted(p.name for p in folder.glob("*=*")) == [
             f"derived_tstamp_day={day}" for day in kept

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from jobs.engine import Store
-from jobs.runner import Job, JobResult, main
+from jobs.runner import Job, JobResult
 from tests.support import published
-from tests.support.engine import ENGINE
 
 
 @dataclass(frozen=True)
@@ -32,26 +31,25 @@ def swallows(engine, settings):
 
 
 @pytest.fixture
-def run_job(tmp_path):
-    def run(do):
+def run_job(run, tmp_path):
+    """Runs a job that does this; it leaves the handlers of signals as they were."""
+
+    def run_one(do):
         handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
-        flags = {"engine": ENGINE, "output-data-path-prefix": tmp_path}
-        arguments = [f"--{name}={value}" for name, value in flags.items()]
-        code = main(Job("stopped", "", NoSettings, do), summary="", arguments=arguments)
+        job = Job("stopped", "", NoSettings, do)
+        ended = run(job, output_data_path_prefix=tmp_path)
         assert handlers == [
             signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)
         ]
-        return code
+        return ended
 
-    return run
+    return run_one
 
 
 @pytest.mark.parametrize("do", [fails_of_its_own, swallows])
-def test_an_engine_that_is_cut_short_ends_in_an_interrupted_run(
-    run_job, do, tmp_path, capsys
-):
-    assert run_job(do) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted"
+def test_an_engine_that_is_cut_short_ends_in_an_interrupted_run(run_job, do, tmp_path):
+    ended = run_job(do)
+    assert (ended.code, ended.error) == (1, "error: interrupted")
     assert published.ledger(tmp_path)["error"] == "interrupted"
 
 
@@ -65,16 +63,14 @@ def swallows_and_writes(engine, settings):
     return writes_a_page(engine, settings)
 
 
-def test_a_run_that_was_asked_to_stop_does_not_begin_to_publish(
-    run_job, tmp_path, capsys
-):
-    assert run_job(swallows_and_writes) == 1
+def test_a_run_that_was_asked_to_stop_does_not_begin_to_publish(run_job, tmp_path):
+    assert run_job(swallows_and_writes).code == 1
     assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
 def test_a_run_that_has_begun_to_publish_ends_that_before_it_stops(
-    run_job, tmp_path, monkeypatch, capsys, signals
+    run_job, tmp_path, monkeypatch, signals
 ):
     publish = Store.publish
 
@@ -84,8 +80,8 @@ def test_a_run_that_has_begun_to_publish_ends_that_before_it_stops(
         return publish(store, told)
 
     monkeypatch.setattr(Store, "publish", stopped)
-    assert run_job(writes_a_page) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted"
+    ended = run_job(writes_a_page)
+    assert (ended.code, ended.error) == (1, "error: interrupted")
     assert (tmp_path / "page.html").read_text() == "new"
     ledger = published.ledger(tmp_path)
     assert ledger["error"] == "interrupted"
@@ -103,5 +99,5 @@ def test_a_run_that_is_done_writes_its_ledger_before_it_stops(
         return record(store)
 
     monkeypatch.setattr(Store, "record", stopped)
-    assert run_job(writes_a_page) == 0
+    assert run_job(writes_a_page).code == 0
     assert published.ledger(tmp_path)["status"] == "done"

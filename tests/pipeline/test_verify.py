@@ -5,11 +5,10 @@ import shutil
 
 import pytest
 
-from jobs.runner import main
 from jobs.tables import REJECTED_EVENTS, TABLES, USERS, VIDEOS, WRITTEN_BY
 from jobs.verify.job import JOB as VERIFY
 from tests.support import published
-from tests.support.engine import ENGINE, PIPELINE
+from tests.support.runs import PIPELINE
 
 pytestmark = pytest.mark.slow
 
@@ -22,22 +21,13 @@ def event(name, user):
 
 
 @pytest.fixture
-def run(tmp_path, capsys):
-    """Runs jobs in this process; gives exit code, last line and what comes before."""
-    (tmp_path / "in").mkdir()
+def run(run):
+    """Runs jobs; gives the exit code, the last line and what was said before it."""
 
     def run_jobs(*jobs):
-        given = {
-            "engine": ENGINE,
-            "input-data-path": tmp_path / "in",
-            "output-data-path-prefix": tmp_path / "out",
-            "log-level": "WARNING",
-        }
-        arguments = [f"--{name}={value}" for name, value in given.items()]
-        code = main(*jobs, summary="", arguments=arguments)
-        said = capsys.readouterr()
-        lines = (said.err if code else said.out).splitlines() or [""]
-        return code, lines[-1], " ".join(" ".join(lines[:-1]).split())
+        ended = run(*jobs)
+        *before, last = ended.out.splitlines() or [""]
+        return ended.code, ended.error or last, " ".join(" ".join(before).split())
 
     return run_jobs
 

@@ -14,12 +14,12 @@ import pytest
 from jobs.engine import Store
 from jobs.engine.warehouse import NAME, stage_warehouse
 from jobs.pipeline import JOBS
-from jobs.runner import main
 from jobs.sql import MOST_ROWS
 from jobs.sql import main as ask
 from jobs.tables import FACT_USER_SESSION, TABLES, USERS
 from tests.support import published
 from tests.support.processes import ROOT
+from tests.support.runs import run_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +28,9 @@ pytestmark = pytest.mark.slow
 def lake(tmp_path_factory):
     """A prefix with the tables of the sample, in a folder that looks like a pattern."""
     prefix = tmp_path_factory.mktemp("lake") / "o=u [t] *'x"
-    arguments = [
-        f"--input-data-path={ROOT / 'data-input'}",
-        f"--output-data-path-prefix={prefix}",
-        "--log-level=ERROR",
-    ]
-    assert main(*JOBS, summary="", arguments=arguments) == 0
+    sample = ROOT / "data-input"
+    ended = run_jobs(prefix, input_data_path=sample, output_data_path_prefix=prefix)
+    assert ended.code == 0, ended.error
     return prefix
 
 
@@ -109,20 +106,13 @@ def test_a_table_that_is_not_there_has_no_view(tmp_path):
         assert connection.execute("SHOW ALL TABLES").fetchall() == []
 
 
-def test_a_table_that_was_empty_shows_its_rows_when_it_has_some(tmp_path):
-    (tmp_path / "in").mkdir()
+def test_a_table_that_was_empty_shows_its_rows_when_it_has_some(run, tmp_path):
     event = {"event_name": "like", "timestamp": "2021-01-01T00:00:00", "user_id": "u"}
     for name, line in (("ignored", {"event": "page_view"}), ("kept", event)):
         (tmp_path / "in" / "e.jsonl").write_text(json.dumps(line))
-        arguments = [
-            f"--input-data-path={tmp_path / 'in'}",
-            f"--output-data-path-prefix={tmp_path}",
-            "--log-level=ERROR",
-        ]
-        jobs = (
-            JOBS[:2] if name == "kept" else JOBS
-        )  # the warehouse is that of the first run
-        assert main(*jobs, summary="", arguments=arguments) == 0
+        # The warehouse is that of the first run.
+        jobs = JOBS[:2] if name == "kept" else JOBS
+        assert run(*jobs, output_data_path_prefix=tmp_path).code == 0
         with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
             days = "SELECT session_start_day::VARCHAR FROM mart.fact_user_session"
             found = connection.execute(days).fetchall()

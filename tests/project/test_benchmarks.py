@@ -8,8 +8,8 @@ from benchmarks.agree import COMPARED, differences
 from benchmarks.peers import duckdb_sql, polars_script
 from benchmarks.process import CommandError, measure
 from benchmarks.table_jobs import TABLE_JOBS
-from jobs.runner import main
 from tests.support.processes import run
+from tests.support.runs import run_jobs
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,8 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ours(source, tmp_path_factory):
     prefix = tmp_path_factory.mktemp("ours")
-    flags = {"input-data-path": source, "output-data-path-prefix": prefix}
-    arguments = [f"--{name}={value}" for name, value in flags.items()]
-    assert main(*TABLE_JOBS, summary="", arguments=arguments) == 0
+    paths = {"input_data_path": source, "output_data_path_prefix": prefix}
+    assert run_jobs(prefix, *TABLE_JOBS, **paths).code == 0
     return prefix
 
 

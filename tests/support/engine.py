@@ -13,14 +13,10 @@ from typing import Any
 import pytest
 
 from jobs.engine import Engine, Store, open_engine
-from jobs.pipeline import JOBS
 from jobs.settings import RunSettings, load
 from jobs.tables import Column
 
 ENGINE = os.environ.get("ENGINE_UNDER_TEST", "duckdb")
-
-# A report takes Spark seconds: there one test has it, and the others run without.
-PIPELINE = JOBS if ENGINE == "duckdb" else JOBS[:-1]
 
 if ENGINE == "duckdb":
     from jobs.engine.duckdb_session import bind_models

@@ -1,0 +1,62 @@
+"""Runs of jobs in the process of a test."""
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from jobs.pipeline import JOBS
+from jobs.runner import Job, main
+from tests.support.engine import ENGINE
+
+# A report takes Spark seconds: there one test has it, and the others run without.
+PIPELINE = JOBS if ENGINE == "duckdb" else JOBS[:-1]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        code: its exit code.
+        error: its one line of error; empty if the code is 0.
+        out: what it said on stdout.
+    """
+
+    code: int
+    error: str
+    out: str
+
+
+def run_jobs(folder: Path, *jobs: Job, **settings: object) -> Ended:
+    """Run jobs in this process, as their command does.
+
+    Args:
+        folder: where their input is, in ``in``, and their tables are, in ``out``.
+        jobs: the whole pipeline, unless some are named.
+        settings: by the names of their flags, ``_`` for ``-``; they win over the rest.
+    """
+    given = {
+        "engine": ENGINE,
+        "input_data_path": folder / "in",
+        "output_data_path_prefix": folder / "out",
+        "log_level": "WARNING",
+        **settings,
+    }
+    arguments = [f"--{name.replace('_', '-')}={given[name]}" for name in given]
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = main(*(jobs or PIPELINE), summary="", arguments=arguments)
+    errors = [s for s in err.getvalue().splitlines() if s.startswith("error: ")]
+    assert len(errors) == (code != 0)
+    return Ended(code, "".join(errors), out.getvalue())
+
+
+@pytest.fixture
+def run(tmp_path: Path, spark_for_all_tests: None) -> Callable[..., Ended]:
+    """Runs jobs on the files in ``tmp_path / "in"``, as :func:`run_jobs` does."""
+    (tmp_path / "in").mkdir()
+    return partial(run_jobs, tmp_path)
