@@ -5,7 +5,7 @@ import pytest
 
 from jobs.tables import TABLES
 from tests.support import published
-from tests.support.processes import ROOT, run
+from tests.support.processes import ROOT, error_in, make_events, paths, run
 
 pytestmark = pytest.mark.slow
 
@@ -14,10 +14,7 @@ REPORT = ("answers.json", "index.html")
 
 @pytest.fixture
 def generated(tmp_path):
-    folder = tmp_path / "generated"
-    flags = ("--events", "5000", "--seed", "7", "--output", folder)
-    assert run("scripts/make_events.py", *flags).returncode == 0
-    return folder
+    return make_events(tmp_path / "generated", 5000, "--seed", "7")
 
 
 @pytest.mark.parametrize(
@@ -42,8 +39,8 @@ def test_both_engines_give_the_same_tables(source, settings, tmp_path, request):
     )
     prefixes = {engine: tmp_path / engine for engine in ("duckdb", "spark")}
     for engine, prefix in prefixes.items():
-        paths = {"INPUT_DATA_PATH": str(path), "OUTPUT_DATA_PATH_PREFIX": str(prefix)}
-        ended = run("-m", "jobs", ENGINE=engine, **paths, **settings)
+        given = {"ENGINE": engine, **paths(path, prefix), **settings}
+        ended = run("-m", "jobs", **given)
         assert ended.returncode == 0, ended.stderr
     tables = {engine: published.everything(p) for engine, p in prefixes.items()}
     for table in TABLES:
@@ -76,7 +73,7 @@ def test_without_java_spark_says_what_to_install(tmp_path):
         JAVA_HOME=str(tmp_path / "nowhere"),
     )
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == (
+    assert error_in(ended.stderr) == (
         "error: ENGINE=spark needs Java 17 or later: install openjdk-17-jre-headless"
         " (Debian) or set JAVA_HOME; ENGINE=duckdb needs none"
     )

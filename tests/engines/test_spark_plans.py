@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import ROOT, run
+from tests.support.processes import ROOT, paths, run
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +57,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     ended = run(
         *("-m", "benchmarks.table_jobs"),
         ENGINE="spark",
-        INPUT_DATA_PATH=str(INPUT),
-        OUTPUT_DATA_PATH_PREFIX=str(tmp_path_factory.mktemp("out")),
+        **paths(INPUT, tmp_path_factory.mktemp("out")),
         SPARK_PROPERTIES="spark.eventLog.enabled=true\n"
         f"spark.eventLog.dir={folder.as_uri()}\n"
         "spark.eventLog.compress=false\nspark.eventLog.rolling.enabled=false",

@@ -52,19 +52,14 @@ def start(
     **settings: str,
 ) -> subprocess.Popen[str]:
     """A run, as a user starts it: of the whole pipeline, unless told otherwise."""
-    paths = {
-        "INPUT_DATA_PATH": str(input_path),
-        "OUTPUT_DATA_PATH_PREFIX": str(prefix),
-    }
+    paths = processes.paths(input_path, prefix)
     return processes.start(*python, **(paths | SOONER | settings))
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """A run's exit code and its last line on stderr; it shows no traceback."""
     _, stderr = process.communicate()
-    assert "Traceback" not in stderr
-    lines = stderr.strip().splitlines()
-    return process.returncode, lines[-1] if lines else ""
+    return process.returncode, processes.error_in(stderr)
 
 
 def run(

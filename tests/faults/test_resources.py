@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from jobs.tables import WRITTEN_BY
 from tests.faults.conftest import RATIO, assert_whole, run
 from tests.support import published
 from tests.support.engine import ENGINE
-from tests.support.processes import ROOT
+from tests.support.processes import make_events
 
 SUDO = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
@@ -89,9 +88,7 @@ if ENGINE == "duckdb":
         tried(f"{refused} runs without inodes: exit 1, one line, no table")
 
     def test_an_input_of_many_times_the_memory_is_finished_by_spilling(tmp_path, tried):
-        made = tmp_path / "in"
-        make = [sys.executable, "scripts/make_events.py", "--events", "2600000"]
-        subprocess.run([*make, "--output", made], cwd=ROOT, check=True)
+        made = make_events(tmp_path / "in", 2_600_000)
         size = sum(path.stat().st_size for path in made.iterdir())
         assert size > 4 * 150e6
         code, error = run(made, tmp_path / "out", MEMORY_LIMIT="150MB")

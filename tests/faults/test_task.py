@@ -20,7 +20,7 @@ from tests.faults.conftest import (
 )
 from tests.support import published
 from tests.support.engine import ENGINE
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, paths
 from tests.support.watching import found
 
 TASK = str(ROOT / "scripts" / "task")
@@ -43,10 +43,11 @@ def test_a_task_that_is_signalled_stops_its_run(
 ):
     many_days = tmp_path / "many-days"
     write_events(many_days, users=1000, days=1000)
-    paths = {"INPUT_DATA_PATH": many_days, "OUTPUT_DATA_PATH_PREFIX": prefix}
-    settings = {name: str(path) for name, path in paths.items()}
     process = start(
-        "run", ENGINE=ENGINE, SPARK_MASTER="local[2]", **settings, **RATIO, **SOONER
+        "run",
+        **{"ENGINE": ENGINE, "SPARK_MASTER": "local[2]", **paths(many_days, prefix)},
+        **RATIO,
+        **SOONER,
     )
     wait_until(lambda: found(prefix / "_tmp", "*/rejected_events"))
     process.send_signal(number)

@@ -8,7 +8,7 @@ import pytest
 from jobs import __version__
 from jobs.tables import TABLES
 from tests.support import published
-from tests.support.processes import ROOT, run
+from tests.support.processes import ROOT, error_in, paths, run
 
 pytestmark = pytest.mark.slow
 
@@ -23,21 +23,11 @@ def command(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "e.jsonl").write_bytes(LINE)
 
-    paths = {
-        "INPUT_DATA_PATH": str(tmp_path / "in"),
-        "OUTPUT_DATA_PATH_PREFIX": str(tmp_path / "out"),
-    }
-
     def run_command(*flags, module="jobs", before=(), **settings):
-        return run("-m", module, *flags, before=before, **(paths | settings))
+        settings = paths(tmp_path / "in", tmp_path / "out") | settings
+        return run("-m", module, *flags, before=before, **settings)
 
     return run_command
-
-
-def error_of(ended):
-    """The last line on stderr; there is no traceback before it."""
-    assert "Traceback" not in ended.stderr
-    return ended.stderr.strip().splitlines()[-1]
 
 
 def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
@@ -71,7 +61,7 @@ def test_a_command_tells_its_version(command, module):
 def test_a_wrong_setting_exits_2_and_touches_nothing(command, tmp_path):
     ended = command(REPORTING_TIMEZONE="Mars")
     assert ended.returncode == 2
-    assert error_of(ended) == (
+    assert error_in(ended.stderr) == (
         "error: REPORTING_TIMEZONE=Mars: it takes a time zone's name such as UTC or"
         " Europe/Berlin"
     )
@@ -81,7 +71,10 @@ def test_a_wrong_setting_exits_2_and_touches_nothing(command, tmp_path):
 def test_a_missing_input_exits_3(command, tmp_path):
     ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"))
     assert ended.returncode == 3
-    assert error_of(ended) == f"error: {tmp_path}/nowhere: no such file or directory"
+    assert (
+        error_in(ended.stderr)
+        == f"error: {tmp_path}/nowhere: no such file or directory"
+    )
 
 
 def test_a_file_without_permission_exits_3(command, tmp_path):
@@ -91,20 +84,20 @@ def test_a_file_without_permission_exits_3(command, tmp_path):
     before = ["setpriv", "--bounding-set", powers] if os.geteuid() == 0 else []
     ended = command(before=before)
     assert ended.returncode == 3
-    assert error_of(ended) == f"error: {tmp_path}/in/e.jsonl: permission denied"
+    assert error_in(ended.stderr) == f"error: {tmp_path}/in/e.jsonl: permission denied"
 
 
 def test_a_missing_table_exits_3(command):
     ended = command(module="jobs.sessionize")
     assert ended.returncode == 3
-    assert "there is no table playback_events yet" in error_of(ended)
+    assert "there is no table playback_events yet" in error_in(ended.stderr)
 
 
 def test_the_project_may_be_in_a_folder_with_spaces_and_quotes(command, tmp_path):
     folder = tmp_path / "my \"own' events"
     shutil.copytree(ROOT / "jobs", folder / "jobs")
     ended = command(module="jobs.sessionize", before=["env", "-C", str(folder)])
-    assert "there is no table playback_events yet" in error_of(ended)
+    assert "there is no table playback_events yet" in error_in(ended.stderr)
 
 
 def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
@@ -114,7 +107,7 @@ def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
     ended = command()
     store.close()
     assert ended.returncode == 5
-    assert f"is being written by process {os.getpid()}" in error_of(ended)
+    assert f"is being written by process {os.getpid()}" in error_in(ended.stderr)
 
 
 def test_a_traceback_is_for_debugging(command, tmp_path):

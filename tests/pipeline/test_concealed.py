@@ -20,13 +20,8 @@ ADDRESS = re.compile(r"(192\.0\.2|198\.51\.100)\.[0-9]")
 
 
 def run_command(prefix, **settings):
-    ended = processes.run(
-        *("-m", "jobs"),
-        INPUT_DATA_PATH=str(EVENTS),
-        OUTPUT_DATA_PATH_PREFIX=str(prefix),
-        LOG_LEVEL="DEBUG",
-        **settings,
-    )
+    paths = processes.paths(EVENTS, prefix)
+    ended = processes.run("-m", "jobs", LOG_LEVEL="DEBUG", **paths, **settings)
     return ended.returncode, ended.stdout + ended.stderr
 
 

@@ -8,15 +8,13 @@ from benchmarks.agree import COMPARED, differences
 from benchmarks.peers import duckdb_sql, polars_script
 from benchmarks.process import CommandError, measure
 from benchmarks.table_jobs import TABLE_JOBS
-from tests.support.processes import run
+from tests.support.processes import make_events
 from tests.support.runs import run_jobs
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("events")
-    flags = ("--events", "5000", "--output", folder)
-    assert run("scripts/make_events.py", *flags).returncode == 0
+    folder = make_events(tmp_path_factory.mktemp("events"), 5000)
     # Peers read the plain files alone, of which larger inputs consist.
     for path in folder.glob("events-*"):
         if path.suffix != ".jsonl":

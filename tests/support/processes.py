@@ -39,3 +39,26 @@ def run(
     process = start(*python, before=before, **settings)
     stdout, stderr = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def paths(input_path: Path, prefix: Path) -> dict[str, str]:
+    """The settings that say where a run's input is, and where its tables are."""
+    return {
+        "INPUT_DATA_PATH": str(input_path),
+        "OUTPUT_DATA_PATH_PREFIX": str(prefix),
+    }
+
+
+def error_in(stderr: str) -> str:
+    """The last line; it is empty if there is none, and no traceback is before it."""
+    assert "Traceback" not in stderr
+    return (stderr.strip().splitlines() or [""])[-1]
+
+
+def make_events(folder: Path, number: int, *flags: str) -> Path:
+    """The folder, with so many sample events in it."""
+    made = run(
+        *("scripts/make_events.py", "--events", str(number), "--output", folder), *flags
+    )
+    assert made.returncode == 0, made.stderr
+    return folder
