@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.fields import FIELDS
-from jobs.lines.exact import is_json, plain_line, plain_long_line
+from jobs.lines.exact import LONG_LINE, is_json, plain_line, plain_long_line
+from tests.support.timing import grows_no_faster
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
@@ -116,16 +117,21 @@ def test_what_nests_deeper_than_500_levels_is_no_event(nested):
     assert read(f'{{"event": "a", "other": {wide}}}') == {"event": "a"}
 
 
-def test_a_long_line_takes_no_longer_than_its_length():
-    for line in (
-        '{"a": "' + "x" * 10_000_000 + '", "event": "a"}',
-        '{"a": "' + '\\"' * 5_000_000 + '", "event": "a"}',
-        '{"event": "a", "a": [' + "[]," * 1_000_000 + "1]}",
-    ):
-        assert read(line) == {"event": "a"}
-    for line in (
-        '"' + "\\u" * 5_000_000,
-        "{" * 10_000_000,
-        '{"a": "' + '\\"[' * 3_000_000,
-    ):
-        assert plain_line(line) is None
+@pytest.mark.parametrize("length", [LONG_LINE // 8, LONG_LINE + LONG_LINE // 4])
+@pytest.mark.parametrize(
+    ("start", "part", "end", "is_event"),
+    [
+        ('{"a": "', "x", '", "event": "a"}', True),
+        ('{"a": "', '\\"', '", "event": "a"}', True),
+        ('{"event": "a", "a": [', "[],", "1]}", True),
+        ('"', "\\u", "", False),
+        ("", "{", "", False),
+        ('{"a": "', '\\"[', "", False),
+    ],
+)
+def test_time_grows_no_faster_than_the_line(start, part, end, is_event, length):
+    short, long = (
+        start + part * (times * length // len(part)) + end for times in (1, 4)
+    )
+    assert (plain_line(short) is not None) == is_event
+    assert grows_no_faster(plain_line, short, long, times=4)
