@@ -19,10 +19,10 @@ from io import StringIO
 from typing import Any
 
 _ENGINE = (
-    *("judged", "read", "read_attributes", "hold", "collect", "stage", "query"),
-    *("stage_warehouse", "close"),
+    *("read_lines", "read_csv", "read", "write", "cache", "collect", "query"),
+    "close",
 )
-_STORE = ("__init__", "publish", "record", "close")
+_WRITER = ("__init__", "publish", "record", "close")
 WRITING_SQL = "SQLFrame writes SQL"
 
 
@@ -90,21 +90,21 @@ def profiled(source: str, started: float) -> list[Call]:
         started: when the process did, as ``time.monotonic()`` tells.
     """
     from jobs import runner
-    from jobs.engine import Store
     from jobs.pipeline import JOBS, SUMMARY
+    from jobs.publishing.run import Writer
 
     watch = Stopwatch()
     imported = time.monotonic() - started
     watch.calls.append(Call("start", "Python and its first imports", "", imported))
     with watch.timing("imports of the embedded engine"):
-        from jobs.engine import duckdb_engine
+        from jobs.engine.duckdb import engine
     with watch.timing("imports of the console"):
         from jobs import console
     for name in _ENGINE:
-        watch.wrap(duckdb_engine.DuckDBEngine, name)
-    for name in _STORE:
-        watch.wrap(Store, name, f"store: {name.strip('_')}")
-    watch.wrap(duckdb_engine, "_sql", WRITING_SQL)
+        watch.wrap(engine.DuckDBEngine, name)
+    for name in _WRITER:
+        watch.wrap(Writer, name, f"writer: {name.strip('_')}")
+    watch.wrap(engine, "sql_of", WRITING_SQL)
     watch.wrap(runner, "open_engine")
     watch.wrap(runner, "check_staged")
     watch.wrap(console, "show")

@@ -3,11 +3,11 @@
 The rules of a row go through a table once; the others compare rows or tables.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jobs.engine import Engine
 from jobs.errors import RunError
+from jobs.publishing.run import Run
 from jobs.quoting import text
 from jobs.tables import (
     APP_LOADED,
@@ -142,7 +142,7 @@ _FURTHER_RULES: Mapping[Table, Mapping[str, str]] = {
 
 
 def failures(
-    engine: Engine, tables: Mapping[Table, object], without: Collection[Check] = ()
+    run: Run, tables: Iterable[Table], without: Collection[Check] = ()
 ) -> list[Failure]:
     """The failed checks of these tables, but for some that would not make sense.
 
@@ -157,17 +157,20 @@ def failures(
         for check in checks
     ]
     reads = dict.fromkeys([*tables, *(read for c in checks for read in c.reads)])
-    found = engine.query(" UNION ALL ".join(queries), reads) if queries else []
+    if not queries:
+        return []
+    files = {table: run.files(table) for table in reads}
+    found = run.engine.query(" UNION ALL ".join(queries), files)
     return [Failure(*row) for row in sorted(found) if row[2]]
 
 
-def check_staged(engine: Engine) -> None:
-    """Check what is about to be published, and how it fits what is there.
+def check_staged(run: Run, tables: Iterable[Table]) -> None:
+    """Check tables that a run has staged, and how they fit those that are there.
 
     Raises:
         RunError: a check failed; the message names it, the count and an example.
     """
-    if failed := failures(engine, engine.store.staged):
+    if failed := failures(run, tables):
         raise RunError(f"nothing is published: {'; '.join(map(str, failed))}")
 
 

@@ -1,7 +1,7 @@
 """What a person sees of a run: progress on stderr, its account and answer on stdout."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,10 +42,16 @@ def show(record: JobRecord) -> None:
     result = record.result
     if result.lines is not None:
         console.print(_account_table(result.lines))
-    for note in result.notes:
-        console.print(note)
+    show_notes(result.notes)
     if result.headline is not None:
         console.print(result.headline)
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Print sentences for the person who started the run."""
+    console = Console(**PLAIN)
+    for note in notes:
+        console.print(note)
 
 
 def _account_table(account: LineAccount) -> Table:

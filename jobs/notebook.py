@@ -6,13 +6,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jobs.engine import Store, find_table, open_engine
+from jobs.engine import open_engine
+from jobs.publishing.parquet import Snapshot
+from jobs.publishing.reading import look
+from jobs.publishing.run import prefix_of
 from jobs.settings import RunSettings, load
 from jobs.tables import TABLES
 
 
 class Tables:
-    """Every table, under its layer and name: ``mart.fact_user_session``."""
+    """Every table, under its layer and name: ``mart.fact_user_session``.
+
+    Each query sees the tables of one run, the newest that is published.
+    """
 
     def __init__(self, **flags: str) -> None:
         """Open the engine that ENGINE names, until Python ends.
@@ -27,15 +33,26 @@ class Tables:
         """
         arguments = [f"--{name}={value}" for name, value in flags.items()]
         [self.settings] = load((RunSettings,), "Tables", "", arguments)
-        self.prefix = Path(self.settings.output_data_path_prefix).absolute()
-        folders = {table: find_table(self.prefix, table) for table in TABLES}
-        scratch = tempfile.mkdtemp()  # a prefix of its own, for what it spills
+        self.prefix = prefix_of(self.settings)
+        self._seen: Snapshot | None = None
+        scratch = Path(tempfile.mkdtemp())
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-        self._engine = open_engine(self.settings, Store(scratch))
+        self._engine = open_engine(self.settings, scratch)
         atexit.register(self._engine.close)
-        for table, folder in folders.items():
-            self._engine.name(table, folder)
+        look(self.prefix, self._create_views)
 
     def sql(self, query: str) -> Any:
         """The pandas DataFrame of a query in Spark's SQL, whichever engine runs it."""
-        return self._engine.ask(query)
+
+        def answer(tables: Snapshot) -> Any:
+            self._create_views(tables)
+            return self._engine.sql(query)
+
+        return look(self.prefix, answer)
+
+    def _create_views(self, tables: Snapshot) -> None:
+        if tables == self._seen:
+            return
+        for table in TABLES:
+            self._engine.create_view(table, tables.files(table))
+        self._seen = tables

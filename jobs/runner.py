@@ -3,22 +3,25 @@
 import glob
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import __version__
 from jobs.checks import check_staged
-from jobs.engine import Engine, Store, open_engine
+from jobs.engine import Engine, open_engine
 from jobs.errors import RunError, TooManyRejectedError
-from jobs.ledger import JobRecord, JobResult
+from jobs.ledger import JobRecord, JobResult, Ledger
+from jobs.publishing.parquet import Snapshot
+from jobs.publishing.reading import look
+from jobs.publishing.run import Run, Writer, prefix_of
 from jobs.settings import RunSettings, load, shown
-from jobs.tables import REJECTED_EVENTS
+from jobs.tables import REJECTED_EVENTS, TABLES, Table
 
 if TYPE_CHECKING:
     from jobs.console import Progress
@@ -36,15 +39,23 @@ class Job:
         name: as in ``python -m jobs.{name}``.
         summary: what ``--help`` says of it.
         settings: the class of its own settings.
-        run: stages the job's tables; called with the engine and those settings.
-        only_reads: whether it leaves the prefix as it is, without a ledger of its run.
+        run: stages the job's tables; called with the run and those settings.
+        reads: the tables that it reads.
+        only_looks: whether it looks at published tables and leaves the prefix as it is.
+            Such a job takes no lock, and runs alone.
     """
 
     name: str
     summary: str
     settings: type[Any]
-    run: Callable[[Engine, Any], JobResult]
-    only_reads: bool = False
+    run: Callable[[Run, Any], JobResult]
+    reads: tuple[Table, ...] = ()
+    only_looks: bool = False
+
+    @property
+    def writes(self) -> tuple[Table, ...]:
+        """The tables that it writes, as the catalogue says."""
+        return tuple(table for table in TABLES if table.written_by == self.name)
 
 
 def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> int:
@@ -115,76 +126,125 @@ def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) ->
     from jobs.console import Progress
 
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
-    prefix = settings.output_data_path_prefix
-    only_reads = all(job.only_reads for job, _ in jobs)
-    store = Store(prefix, only_reads)
-    ledger = store.ledger
-    ledger |= _opened(settings, store.run_id)
-    try:
-        _run_jobs(settings, jobs, store, progress, stop)
-        ledger["status"] = "done"
-    except BaseException as error:
-        ledger["error"] = _in_one_line(error)
-        raise
-    finally:
-        stop.has_to_wait = True
-        ledger["finished"] = datetime.now(UTC).isoformat()
-        ledger["tables"] = store.origins()
-        try:
-            if not only_reads:
-                store.record()
-                progress.say(f"ledger: {prefix}/_runs/{store.run_id}.json")
-        finally:
-            store.close()
+    if jobs[0][0].only_looks:
+        [(job, own_settings)] = jobs
+        _look(settings, job, own_settings, progress, stop)
+    else:
+        _write(settings, jobs, progress, stop)
 
 
-def _run_jobs(
+def _look(
     settings: RunSettings,
-    jobs: Sequence[tuple[Job, Any]],
-    store: Store,
+    job: Job,
+    own_settings: Any,
     progress: "Progress",
     stop: _Stop,
 ) -> None:
+    """Run a job that looks at the tables of one run, and changes nothing."""
     from jobs.console import show
 
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _engine(settings, Path(folder), progress, stop) as engine,
+    ):
+
+        def run_job(tables: Snapshot) -> JobRecord:
+            ledger = Ledger("", shown(settings))
+            run = Run(settings, engine, tables, Path(folder), ledger)
+            return _run_job(job, own_settings, run, stop)
+
+        with progress.step(job.name, "running"):
+            record = look(prefix_of(settings), run_job)
+    show(record)
+
+
+def _write(
+    settings: RunSettings,
+    jobs: Sequence[tuple[Job, Any]],
+    progress: "Progress",
+    stop: _Stop,
+) -> None:
+    """Run jobs that write, and publish what all of them made in one go."""
+    writer = Writer(settings)
+    ledger = Ledger(writer.run_id, shown(settings), notes=writer.notes)
+    for own_settings in (own_settings for _, own_settings in jobs):
+        ledger.settings |= shown(own_settings)
+    try:
+        _run_and_publish(settings, jobs, writer, ledger, progress, stop)
+        ledger.status = "done"
+    except TooManyRejectedError as error:
+        kept = writer.tables.keep_failed(REJECTED_EVENTS, writer.scratch)
+        raise TooManyRejectedError(f"{error}; {_how_to_look(kept)}") from error
+    except BaseException as error:
+        ledger.error = _in_one_line(error)
+        raise
+    finally:
+        stop.has_to_wait = True
+        ledger.finished = datetime.now(UTC).isoformat()
+        try:
+            ledger.tables = writer.tables.current().state.origins()
+            path = writer.record(ledger)
+            progress.say(f"ledger: {path}")
+        finally:
+            writer.close()
+
+
+def _run_and_publish(
+    settings: RunSettings,
+    jobs: Sequence[tuple[Job, Any]],
+    writer: Writer,
+    ledger: Ledger,
+    progress: "Progress",
+    stop: _Stop,
+) -> None:
+    from jobs.console import show, show_notes
+
+    with _engine(settings, writer.scratch, progress, stop) as engine:
+        run = Run(settings, engine, writer.tables.current(), writer.scratch, ledger)
+        for job, own_settings in jobs:
+            with progress.step(job.name, "running"):
+                record = _run_job(job, own_settings, run, stop)
+            ledger.jobs.append(record)
+    with stop.waiting():
+        writer.publish(run.changes(), ledger)
+    show_notes(ledger.notes)
+    for record in ledger.jobs:
+        show(record)
+        for name in record.result.files:
+            progress.say(f"{record.job}: {run.prefix / name}")
+
+
+@contextmanager
+def _engine(
+    settings: RunSettings, scratch: Path, progress: "Progress", stop: _Stop
+) -> Iterator[Engine]:
+    """The engine of a run; its errors become those that tell the user."""
     with progress.step("engine", f"starting {settings.engine}"):
-        engine = open_engine(settings, store)
+        engine = open_engine(settings, scratch)
+        engine.bind_models()
     signal.signal(signal.SIGINT, stop)  # PySpark has set one of its own
     try:
-        for job, own_settings in jobs:
-            store.ledger["settings"] |= shown(own_settings)
-            with progress.step(job.name, "running"):
-                record = _run_job(job, own_settings, engine, stop)
-            show(record)
-            for name in record.result.files:
-                progress.say(f"{job.name}: {settings.output_data_path_prefix}/{name}")
+        yield engine
     except RunError:
         raise
     except Exception as error:
-        said = KeyboardInterrupt() if stop.is_asked else engine.explain(error)
-        raise said from error
+        told = KeyboardInterrupt() if stop.is_asked else engine.to_run_error(error)
+        raise told from error
     finally:
         engine.close()
 
 
-def _run_job(job: Job, own_settings: Any, engine: Engine, stop: _Stop) -> JobRecord:
+def _run_job(job: Job, own_settings: Any, run: Run, stop: _Stop) -> JobRecord:
     started = time.perf_counter()
-    store = engine.store
-    try:
-        result = job.run(engine, own_settings)
-    except TooManyRejectedError as error:
-        kept = store.keep_failed(REJECTED_EVENTS)
-        raise TooManyRejectedError(f"{error}; {_how_to_look(kept)}") from error
-    engine.release()
-    check_staged(engine)
-    with stop.waiting():
-        tables = {} if job.only_reads else store.publish(told=asdict(result))
-        record = JobRecord(job.name, time.perf_counter() - started, tables, result)
-        store.ledger["jobs"].append(record.as_json())
+    run.begin_job(job.reads, job.writes)
+    result = job.run(run, own_settings)
+    run.end_job()
+    run.engine.uncache()
+    check_staged(run, job.writes)
     if stop.is_asked:
         raise KeyboardInterrupt
-    store.remove_replaced()
-    return record
+    rows = {table.name: run.rows(table) for table in job.writes}
+    return JobRecord(job.name, time.perf_counter() - started, rows, result)
 
 
 def _how_to_look(rejected: Path) -> str:
@@ -193,17 +253,6 @@ def _how_to_look(rejected: Path) -> str:
         f"the rejected lines are in {rejected}, and DuckDB shows them: SELECT reason,"
         f" source_file, raw FROM read_parquet('{files}', hive_partitioning = true)"
     )
-
-
-def _opened(settings: RunSettings, run_id: str) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "version": __version__,
-        "status": "failed",
-        "started": datetime.now(UTC).isoformat(),
-        "settings": shown(settings),
-        "jobs": [],
-    }
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -1,19 +1,31 @@
 """``python -m jobs.sql``: a query on the published tables, answered on the terminal."""
 
 import csv
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
+from pathlib import Path
 
-from jobs.engine.warehouse import ask
-from jobs.errors import RunError
+import duckdb
+
+from jobs.engine.duckdb.tables import read_query
+from jobs.errors import InputError, RunError
+from jobs.publishing.parquet import Snapshot
+from jobs.publishing.reading import look
+from jobs.publishing.run import prefix_of
+from jobs.quoting import identifier, text
 from jobs.settings import Parser, RunSettings, load
+from jobs.tables import TABLES
 
 MOST_ROWS = 1_000
+_ROWS_AT_ONCE = 10_000
 
 SUMMARY = """\
-Ask the tables of OUTPUT_DATA_PATH_PREFIX in SQL, as DuckDB speaks it:
+Query the tables of OUTPUT_DATA_PATH_PREFIX in SQL, as DuckDB speaks it:
 staging, intermediate and mart are schemas, mart.fact_user_session is a table.
 """
 
@@ -31,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         settings: RunSettings
         [settings] = load((RunSettings,), parser.prog, SUMMARY, [])
-        columns, rows = ask(
-            settings.output_data_path_prefix,
-            given.query,
-            settings.reporting_timezone,
-            as_json=given.json,
+        columns, rows = look(
+            prefix_of(settings),
+            lambda tables: answer(
+                tables, given.query, settings.reporting_timezone, as_json=given.json
+            ),
         )
         if given.json:
             show_json(rows)
@@ -47,6 +59,74 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def answer(
+    tables: Snapshot, query: str, time_zone: str, as_json: bool
+) -> tuple[list[str], Iterator[list[str | None]]]:
+    """The columns and rows of a query, as texts.
+
+    Args:
+        tables: those that the query can name.
+        query: SQL, as DuckDB speaks it.
+        time_zone: in which instants are shown.
+        as_json: whether a row is one text, a JSON object, rather than one a column.
+
+    Raises:
+        InputError: there are no tables, or the files of one cannot be read.
+        RunError: the query is wrong.
+    """
+    # DuckDB makes the folder when a query needs more memory than there is.
+    spill = Path(tempfile.gettempdir(), f"product-events-{os.getpid()}")
+    connection = duckdb.connect(config={"temp_directory": str(spill)})
+    try:
+        _create_views(connection, tables)
+        connection.execute(f"SET TimeZone = {text(time_zone)}")
+        statements = duckdb.extract_statements(query)
+        if not statements or not _gives_rows(statements[-1]):
+            raise RunError("the query gives no rows: it takes a SELECT")
+        found = connection.sql(query)
+        columns = list(found.columns)
+        wanted = "to_json(answer)" if as_json else "COLUMNS(*)"
+        texts = found.set_alias("answer").project(f"CAST({wanted} AS VARCHAR)")
+        # What is wrong with the query shows with its first rows.
+        first = connection.execute(texts.sql_query()).fetchmany(_ROWS_AT_ONCE)
+    except duckdb.Error as error:
+        raise _to_run_error(error) from error
+    return columns, _rows(connection, first)
+
+
+def _gives_rows(statement: duckdb.Statement) -> bool:
+    return duckdb.ExpectedResultType.QUERY_RESULT in statement.expected_result_type
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, tables: Snapshot) -> None:
+    there = [table for table in TABLES if table.name in tables.state.tables]
+    if not there:
+        raise InputError(f"{tables.prefix}: there are no tables yet")
+    for table in there:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
+        connection.execute(
+            f"CREATE VIEW {table.layer}.{identifier(table.name)}"
+            f" AS {read_query(table, tables.files(table))}"
+        )
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, rows: list[tuple[str | None, ...]]
+) -> Iterator[list[str | None]]:
+    with closing(connection):
+        while rows:
+            yield from map(list, rows)
+            try:
+                rows = connection.fetchmany(_ROWS_AT_ONCE)
+            except duckdb.Error as error:
+                raise _to_run_error(error) from error
+
+
+def _to_run_error(error: duckdb.Error) -> RunError:
+    kind = InputError if isinstance(error, duckdb.IOException) else RunError
+    return kind(str(error).split("\n\n")[0])
 
 
 def show_json(rows: Iterator[list[str | None]]) -> None:

@@ -4,6 +4,7 @@ Types are those of Spark SQL. A TIMESTAMP is an instant in UTC with microseconds
 is a day of REPORTING_TIMEZONE.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -28,6 +29,11 @@ class Table:
     layer: str
     columns: tuple[Column, ...]
     partition: Column | None = None
+
+    @property
+    def written_by(self) -> str:
+        """The job that writes it."""
+        return next(job for job, tables in WRITTEN_BY.items() if self in tables)
 
     @property
     def schema(self) -> tuple[Column, ...]:
@@ -145,3 +151,8 @@ WRITTEN_BY = {
     "conversion_rate": (WEEKLY_SUMMARY, WEEKLY_RETENTION),
 }
 """The tables of each job, which it publishes together."""
+
+
+def names(tables: Iterable[Table]) -> str:
+    """The names of tables in a sentence."""
+    return ", ".join(table.name for table in tables)

@@ -36,9 +36,9 @@ case ${SPARK_PROPERTIES-} in # Java takes no two collectors
   *) collector=-XX:+UseParallelGC ;;
 esac
 properties="spark.driver.memory=${memory%B}
-spark.driver.defaultJavaOptions=$collector $(cat "$root/jobs/engine/java.options") \
+spark.driver.defaultJavaOptions=$collector $(cat "$root/jobs/engine/spark/java.options") \
 -XX:SharedArchiveFile=$root/.venv/spark.jsa -Xlog:disable \
--Dlog4j2.configurationFile=$root/jobs/engine/log4j2.properties
+-Dlog4j2.configurationFile=$root/jobs/engine/spark/log4j2.properties
 ${SPARK_PROPERTIES_FILE:+$(cat "$SPARK_PROPERTIES_FILE")}
 ${SPARK_PROPERTIES-}"
 file=$(mktemp) # where, unlike among the arguments, nobody else sees a secret

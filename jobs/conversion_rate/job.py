@@ -1,8 +1,8 @@
 """Registrations and app loads to weekly tables."""
 
 from jobs.conversion_rate.config import ConversionRateSettings
-from jobs.engine import Engine
 from jobs.ledger import percent
+from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
 from jobs.tables import (
     APP_LOADED,
@@ -12,7 +12,7 @@ from jobs.tables import (
 )
 
 
-def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
+def run(run: Run, settings: ConversionRateSettings) -> JobResult:
     """Stage weekly_summary and weekly_retention, and report the rate over all weeks.
 
     Raises:
@@ -20,10 +20,10 @@ def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
     """
     from jobs.conversion_rate import model
 
-    registrations = engine.read(USER_REGISTRATION)
-    loads = engine.read(APP_LOADED)
-    first_registrations = engine.hold(model.first_registrations(registrations))
-    summary = engine.hold(
+    registrations = run.table(USER_REGISTRATION)
+    loads = run.table(APP_LOADED)
+    first_registrations = run.engine.cache(model.first_registrations(registrations))
+    summary = run.engine.cache(
         model.weekly_summary(
             first_registrations,
             loads,
@@ -31,8 +31,8 @@ def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
             settings.conversion_week_offset,
         )
     )
-    engine.stage(WEEKLY_SUMMARY, summary)
-    engine.stage(
+    run.stage(WEEKLY_SUMMARY, summary)
+    run.stage(
         WEEKLY_RETENTION,
         model.weekly_retention(
             first_registrations,
@@ -41,7 +41,7 @@ def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
             settings.retention_weeks,
         ),
     )
-    [(registered, converted)] = engine.collect(model.overall(summary))
+    [(registered, converted)] = run.engine.collect(model.overall(summary))
     return JobResult(
         figures={"total_registered": registered, "total_converted": converted},
         headline=f"Metric: {percent(converted, registered)}",
@@ -53,4 +53,5 @@ JOB = Job(
     "Registrations and app loads to weekly conversion and retention.",
     ConversionRateSettings,
     run,
+    reads=(USER_REGISTRATION, APP_LOADED),
 )

@@ -1,14 +1,17 @@
-"""What a job asks of an engine. Nothing outside this package knows which one runs."""
+"""What an engine does: it computes rows, and reads and writes their files.
+
+An engine knows no prefix, no lock, no ledger and no publishing.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.engine.store import Store, find_table
 from jobs.errors import RunError
 from jobs.fields import Kind
-from jobs.lines.inputs import Inputs, tidy_csv
+from jobs.lines.files import EventFile
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
 
@@ -22,28 +25,82 @@ Rewrite = Callable[["DataFrame", Mapping[str, TextFunction]], "DataFrame"]
 Rule = Callable[["DataFrame", Rewrite], "DataFrame"]
 
 
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table.
+
+    Attributes:
+        path: its path below the table's folder.
+        rows: that it holds.
+        size: its bytes.
+        partition: the value of the partition column of all its rows, as text; None
+            where the file itself holds that column, or the table has none.
+    """
+
+    path: str
+    rows: int
+    size: int
+    partition: str | None
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """Data files, and the folder that they lie in."""
+
+    folder: Path
+    files: tuple[DataFile, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / file.path for file in self.files]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
 class Engine(ABC):
-    """One session of an engine, reading one input and writing one prefix.
+    """One session of an engine.
 
     A model's ``from pyspark.sql import functions as F`` binds to the engine that is
     open at its first import: open one first, and one kind of engine in a process.
     """
 
-    def __init__(self, settings: RunSettings, store: Store) -> None:
-        self.settings = settings
-        self.store = store
-
-    @abstractmethod
-    def judged(
-        self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule
-    ) -> "DataFrame":
-        """What a rule makes of every line that is not blank.
-
-        DuckDB reads the lines and runs the rule, whichever engine this is: on Spark in
-        the tasks, to which the rule is sent.
+    def __init__(self, settings: RunSettings, scratch: Path) -> None:
+        """Open the session.
 
         Args:
-            inputs: where the lines are.
+            settings: those of the run.
+            scratch: a folder for what the engine has to put somewhere meanwhile.
+        """
+        self.settings = settings
+        self.scratch = scratch
+
+    @property
+    @abstractmethod
+    def session(self) -> Any:
+        """The ``SparkSession``, or what stands in for it: it makes DataFrames."""
+
+    @abstractmethod
+    def bind_models(self) -> None:
+        """Let models that are imported from now on run on this engine.
+
+        It changes what ``pyspark.sql`` means in the whole process, so that only a
+        process of the project's own may call it.
+        """
+
+    @abstractmethod
+    def read_lines(
+        self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
+    ) -> "DataFrame":
+        """The rows that a rule makes of every line that is not blank.
+
+        DuckDB reads the lines and runs the rule, whichever engine this is: on Spark in
+        the tasks, to which the rule is sent. The rows are cached.
+
+        Args:
+            files: where the lines are.
             fields: the kind of each field that is read, by its name.
             judge: takes a row per line with raw (the line), source_file (relative to
                 the input's root), is_object (whether the line is one JSON object) and
@@ -56,15 +113,30 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def hold(self, rows: "DataFrame") -> "DataFrame":
-        """The same rows, computed once however often they are used.
+    def read_csv(self, path: Path, columns: Sequence[str]) -> "DataFrame":
+        """The rows of a file that ``tidy_csv`` wrote, each column as text."""
 
-        They take memory until :meth:`release`.
+    @abstractmethod
+    def read(self, table: Table, files: TableFiles) -> "DataFrame":
+        """The rows of a table's data files, typed as the catalogue says."""
+
+    @abstractmethod
+    def write(self, table: Table, rows: "DataFrame", folder: Path) -> list[DataFile]:
+        """Write a table's rows, typed as the catalogue says, into a new folder.
+
+        Without rows it is one file that holds every column, the partition's too.
         """
 
     @abstractmethod
-    def release(self) -> None:
-        """Forget what is held; DataFrames made of it are of no use any more."""
+    def cache(self, rows: "DataFrame") -> "DataFrame":
+        """The same rows, computed once however often they are used.
+
+        They take memory until :meth:`uncache`.
+        """
+
+    @abstractmethod
+    def uncache(self) -> None:
+        """Drop every cached row; DataFrames made of them are of no use any more."""
 
     @abstractmethod
     def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
@@ -76,95 +148,33 @@ class Engine(ABC):
     ) -> "DataFrame":
         """The rows, with these columns put as text through Python functions.
 
-        It is for what no column function does: each value makes a trip to Python.
+        Use it for what no column function does: each value makes a trip to Python.
         """
 
     @abstractmethod
-    def query(self, sql: str, tables: Iterable[Table]) -> list[tuple[Any, ...]]:
-        """A small result of SQL that both engines speak, on tables by their names.
-
-        Raises:
-            InputError: a table is not there.
-        """
+    def query(
+        self, sql: str, tables: Mapping[Table, TableFiles]
+    ) -> list[tuple[Any, ...]]:
+        """A small result of SQL that both engines speak, on tables by their names."""
 
     @abstractmethod
-    def name(self, table: Table, folder: Path) -> None:
-        """Let :meth:`ask` know the table in a folder under its layer and name."""
+    def create_view(self, table: Table, files: TableFiles) -> None:
+        """Let :meth:`sql` find a table under its layer and name."""
 
     @abstractmethod
-    def ask(self, query: str) -> Any:
-        """The pandas DataFrame of a query in Spark's SQL on tables that were named."""
+    def sql(self, query: str) -> Any:
+        """The pandas DataFrame of a query in Spark's SQL on the views."""
 
     @abstractmethod
-    def explain(self, error: Exception) -> BaseException:
-        """What to tell the user of an error that a call to this engine raised."""
+    def to_run_error(self, error: Exception) -> BaseException:
+        """The error that tells the user of one that a call to this engine raised."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the session; held rows are gone."""
-
-    @abstractmethod
-    def _read(self, table: Table, folder: Path) -> "DataFrame": ...
-
-    @abstractmethod
-    def _read_tidy(self, table: Table, tidy: Path) -> "DataFrame":
-        """The rows of what ``tidy_csv`` wrote, each column of the table as text."""
-
-    @abstractmethod
-    def _write(self, table: Table, rows: "DataFrame", folder: Path) -> int:
-        """Write the partitions that have rows, typed as the catalogue says.
-
-        Returns: the number of rows written.
-        """
-
-    @abstractmethod
-    def _write_empty(self, table: Table, folder: Path) -> None:
-        """Write one file without rows that holds every column, the partition's too."""
-
-    def folder(self, table: Table) -> Path:
-        """Where the table is: written aside by this run, or published.
-
-        Raises:
-            InputError: the table is not there.
-        """
-        if table in self.store.staged:
-            return self.store.aside(table)
-        return find_table(self.store.prefix, table)
-
-    def read(self, table: Table) -> "DataFrame":
-        """The rows of a table, as :meth:`folder` finds it."""
-        return self._read(table, self.folder(table))
-
-    def read_attributes(self, table: Table, path: Path | None) -> "DataFrame":
-        """The rows of a CSV file, each column of the table as text; none without one.
-
-        Raises:
-            InputError: the file cannot be read, or has no column of the table's key.
-        """
-        tidy = self.store.scratch / f"{table.name}.csv"
-        if path is None:
-            tidy.touch()
-        else:
-            tidy_csv(path, table.column_names, tidy)
-        return self._read_tidy(table, tidy)
-
-    def stage(self, table: Table, rows: "DataFrame") -> int:
-        """Write a table aside, for the store to publish; returns its row count."""
-        folder = self.store.aside(table)
-        count = self._write(table, rows, folder)
-        if not any(folder.rglob("*.parquet")):
-            self._write_empty(table, folder)
-        self.store.staged[table] = count
-        return count
-
-    def stage_warehouse(self) -> str:
-        """Write aside the views of all published tables; returns their file's name."""
-        from jobs.engine.warehouse import stage_warehouse
-
-        return stage_warehouse(self.store)
+        """End the session; cached rows are gone."""
 
     def out_of_memory(self, least: str) -> RunError:
-        """What to raise when the engine cannot go on in the memory that it has.
+        """The error of an engine that cannot go on in the memory that it has.
 
         Args:
             least: the least MEMORY_LIMIT that it can work with.
@@ -177,7 +187,4 @@ class Engine(ABC):
         )
 
     def out_of_space(self) -> RunError:
-        prefix = self.settings.output_data_path_prefix
-        return RunError(
-            f"no space left on the disk of OUTPUT_DATA_PATH_PREFIX={prefix}"
-        )
+        return RunError(f"no space left on the disk of {self.scratch}")

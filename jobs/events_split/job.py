@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.engine import Engine, Rewrite, find_inputs
+from jobs.engine import Engine, Rewrite
 from jobs.errors import InputError, TooManyRejectedError
 from jobs.events_split.config import EventsSplitSettings
 from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
 from jobs.fields import FIELDS
 from jobs.ledger import LineAccount, percent
+from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
+from jobs.storage.inputs import find_inputs, tidy_csv
 from jobs.tables import (
     APP_LOADED,
     EVENT_TABLES,
@@ -19,6 +22,7 @@ from jobs.tables import (
     USER_REGISTRATION,
     USERS,
     VIDEOS,
+    Table,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ class Judge:
         return rewrite(model.judge(lines), hides)
 
 
-def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
+def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     """Stage the six staging tables and account for every line.
 
     Raises:
@@ -51,19 +55,19 @@ def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
     """
     from jobs.events_split import model
 
-    inputs = find_inputs(engine.settings.input_data_path, engine.store.prefix)
+    inputs = find_inputs(run.settings.input_data_path, run.prefix)
     key = settings.pseudonym_key
 
-    judged = engine.judged(inputs, FIELDS, Judge(key))
+    judged = run.engine.read_lines(inputs.event_files, FIELDS, Judge(key))
     tally = {
         (outcome, detail): lines
-        for outcome, detail, lines in engine.collect(model.tally(judged))
+        for outcome, detail, lines in run.engine.collect(model.tally(judged))
     }
     if not tally:
         raise InputError(
             f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
         )
-    engine.stage(REJECTED_EVENTS, model.only_rejected(judged))
+    run.stage(REJECTED_EVENTS, model.only_rejected(judged))
     rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
     _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
 
@@ -72,16 +76,16 @@ def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
         path = inputs.attributes(table.name)
         if path is None:
             notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
-        attributes = engine.read_attributes(table, path)
+        attributes = read_attributes(run.engine, table, path)
         if key and table is USERS:
-            attributes = engine.rewrite(attributes, {"user_id": pseudonym(key)})
-        engine.stage(table, rows(attributes))
+            attributes = run.engine.rewrite(attributes, {"user_id": pseudonym(key)})
+        run.stage(table, rows(attributes))
     stored = {
-        USER_REGISTRATION.name: engine.stage(
+        USER_REGISTRATION.name: run.stage(
             USER_REGISTRATION, model.only_registrations(judged)
         ),
-        APP_LOADED.name: engine.stage(APP_LOADED, model.only_app_loads(judged)),
-        PLAYBACK_EVENTS.name: engine.stage(
+        APP_LOADED.name: run.stage(APP_LOADED, model.only_app_loads(judged)),
+        PLAYBACK_EVENTS.name: run.stage(
             PLAYBACK_EVENTS, model.only_playback_events(judged)
         ),
     }
@@ -94,6 +98,20 @@ def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
         rejected=rejected,
     )
     return JobResult(lines=account, notes=tuple(notes))
+
+
+def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFrame":
+    """The rows of a CSV file, each column of the table as text; none without one.
+
+    Raises:
+        InputError: the file cannot be read, or has no column of the table's key.
+    """
+    tidy = engine.scratch / f"{table.name}.csv"
+    if path is None:
+        tidy.touch()
+    else:
+        tidy_csv(path, table.column_names, tidy)
+    return engine.read_csv(tidy, table.column_names)
 
 
 def _check_ratio(rejected: dict[str, int], read: int, limit: float) -> None:

@@ -2,8 +2,7 @@
 
 import json
 
-from jobs.engine import Engine
-from jobs.ledger import LineAccount
+from jobs.publishing.run import Run
 from jobs.report.config import ReportSettings
 from jobs.runner import Job, JobResult
 from jobs.tables import (
@@ -14,12 +13,13 @@ from jobs.tables import (
     WEEKLY_RETENTION,
     WEEKLY_SUMMARY,
 )
+from jobs.warehouse import stage_warehouse
 
 ANSWERS = "report/answers.json"
 PAGE = "report/index.html"
 
 
-def run(engine: Engine, settings: ReportSettings) -> JobResult:
+def run(run: Run, settings: ReportSettings) -> JobResult:
     """Write the answers as numbers and as a page, and views of all tables.
 
     Raises:
@@ -28,28 +28,32 @@ def run(engine: Engine, settings: ReportSettings) -> JobResult:
     from jobs.report import answers, model
     from jobs.report.page import page
 
-    sessions = engine.read(FACT_USER_SESSION)
+    sessions = run.table(FACT_USER_SESSION)
     counts = answers.Counts(
-        engine.collect(model.first_sessions_by_genre(sessions)),
-        engine.collect(model.dropoff_by_version(sessions)),
-        engine.collect(model.conversion_by_week(engine.read(WEEKLY_SUMMARY))),
-        engine.collect(model.retention_by_week(engine.read(WEEKLY_RETENTION))),
-        engine.collect(
+        run.engine.collect(model.first_sessions_by_genre(sessions)),
+        run.engine.collect(model.dropoff_by_version(sessions)),
+        run.engine.collect(model.conversion_by_week(run.table(WEEKLY_SUMMARY))),
+        run.engine.collect(model.retention_by_week(run.table(WEEKLY_RETENTION))),
+        run.engine.collect(
             model.newest_events(
-                engine.read(USER_REGISTRATION),
-                engine.read(APP_LOADED),
-                engine.read(PLAYBACK_EVENTS),
+                run.table(USER_REGISTRATION),
+                run.table(APP_LOADED),
+                run.table(PLAYBACK_EVENTS),
             )
         ),
     )
-    jobs = engine.store.ledger_of(PLAYBACK_EVENTS).get("jobs", [])
-    lines = next((LineAccount(**job["lines"]) for job in jobs if job["lines"]), None)
-    rules = engine.store.ledger_of(WEEKLY_SUMMARY).get("settings", {})
-    found = answers.answers(counts, lines, rules, settings)
+    events_ledger = run.ledger_of(PLAYBACK_EVENTS)
+    weeks_ledger = run.ledger_of(WEEKLY_SUMMARY)
+    found = answers.answers(
+        counts,
+        events_ledger.lines if events_ledger else None,
+        weeks_ledger.settings if weeks_ledger else {},
+        settings,
+    )
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    engine.store.file_aside(ANSWERS).write_text(text, encoding="utf-8")
-    engine.store.file_aside(PAGE).write_text(page(found), encoding="utf-8")
-    return JobResult(files=(ANSWERS, PAGE, engine.stage_warehouse()))
+    run.stage_file(ANSWERS).write_text(text, encoding="utf-8")
+    run.stage_file(PAGE).write_text(page(found), encoding="utf-8")
+    return JobResult(files=(ANSWERS, PAGE, stage_warehouse(run)))
 
 
 JOB = Job(
@@ -57,4 +61,12 @@ JOB = Job(
     "Sessions and weekly tables to answers: as numbers, as a page, as SQL.",
     ReportSettings,
     run,
+    reads=(
+        FACT_USER_SESSION,
+        WEEKLY_SUMMARY,
+        WEEKLY_RETENTION,
+        USER_REGISTRATION,
+        APP_LOADED,
+        PLAYBACK_EVENTS,
+    ),
 )

@@ -1,6 +1,6 @@
 """Playback events to sessions and facts."""
 
-from jobs.engine import Engine
+from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
 from jobs.sessionize.config import SessionizeSettings
 from jobs.tables import (
@@ -12,7 +12,7 @@ from jobs.tables import (
 )
 
 
-def run(engine: Engine, settings: SessionizeSettings) -> JobResult:
+def run(run: Run, settings: SessionizeSettings) -> JobResult:
     """Stage user_sessions and fact_user_session.
 
     Raises:
@@ -20,17 +20,17 @@ def run(engine: Engine, settings: SessionizeSettings) -> JobResult:
     """
     from jobs.sessionize import model
 
-    events = engine.read(PLAYBACK_EVENTS)
+    events = run.table(PLAYBACK_EVENTS)
     sessions = model.sessionize(
         events,
-        engine.read(USERS),
-        engine.read(VIDEOS),
+        run.table(USERS),
+        run.table(VIDEOS),
         settings.session_timeout_minutes,
     )
     # They have all that the sessions have, and so what both need is computed once.
-    facts = engine.hold(model.with_retention(sessions, events))
-    engine.stage(USER_SESSIONS, facts.select(*USER_SESSIONS.column_names))
-    engine.stage(FACT_USER_SESSION, facts)
+    facts = run.engine.cache(model.with_retention(sessions, events))
+    run.stage(USER_SESSIONS, facts.select(*USER_SESSIONS.column_names))
+    run.stage(FACT_USER_SESSION, facts)
     return JobResult()
 
 
@@ -39,4 +39,5 @@ JOB = Job(
     "Playback events to sessions and the session fact table.",
     SessionizeSettings,
     run,
+    reads=(PLAYBACK_EVENTS, USERS, VIDEOS),
 )

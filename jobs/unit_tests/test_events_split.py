@@ -3,7 +3,7 @@
 import codecs
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import product
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.engine import Engine, Inputs, find_inputs
+from jobs.engine import Engine
 from jobs.errors import InputError
 from jobs.events_split import model
-from jobs.events_split.job import Judge
+from jobs.events_split.job import Judge, read_attributes
 from jobs.fields import FIELDS
+from jobs.lines.files import EventFile
+from jobs.storage.inputs import find_inputs
 from jobs.tables import USERS, VIDEOS
 from tests.support.engine import collected, micros
 
@@ -42,7 +44,7 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
             text = json.dumps(line) if isinstance(line, dict) else line
             content = text.encode() if isinstance(text, str) else text
             (folder / f"{i:04}.jsonl").write_bytes(content)
-        rows = engine.judged(inputs_of(tmp_path), FIELDS, with_verdict)
+        rows = engine.read_lines(files_in(tmp_path / "in"), FIELDS, with_verdict)
         names = rows.columns
         verdicts = [
             dict(zip(names, row, strict=True)) for row in collected(engine, rows)
@@ -52,9 +54,9 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
     return judge
 
 
-def inputs_of(folder: Path) -> Inputs:
-    """The event files in its folder ``in``."""
-    return find_inputs(str(folder / "in"), folder / "out")
+def files_in(folder: Path) -> Sequence[EventFile]:
+    """The event files at a path."""
+    return find_inputs(str(folder), folder.parent / "out").event_files
 
 
 def with_verdict(lines: Any, _: Any) -> Any:
@@ -348,7 +350,7 @@ def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
     content = b'\xef\xbb\xbf{"event": "a"}\r\n\r\n \t\n\n{"event": "b"}\n{"event": "c"}'
     (tmp_path / "in" / "a b [1].json").write_bytes(content)
     (tmp_path / "in" / "ü+%20.ndjson.gz").write_bytes(gzip.compress(b"\n{}\r\n[]\n"))
-    rows = engine.judged(inputs_of(tmp_path), FIELDS, as_read)
+    rows = engine.read_lines(files_in(tmp_path / "in"), FIELDS, as_read)
     assert rows_of(rows.select("source_file", "line", "is_object")) == sorted(
         [
             ("a b [1].json", '{"event": "a"}', True),
@@ -390,7 +392,7 @@ def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of
         "plain.json": b'{"event": "d"}',
     }.items():
         (tmp_path / "in" / name).write_bytes(content)
-    rows = engine.judged(inputs_of(tmp_path), FIELDS, as_read)
+    rows = engine.read_lines(files_in(tmp_path / "in"), FIELDS, as_read)
     assert rows_of(rows.select("source_file", "line", "event")) == sorted(
         [
             ("a.json", '{"event": "a"}', "a"),
@@ -432,7 +434,7 @@ def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
     lines = ['{"event": "page_view"}'] * 60_000
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
-    judged = engine.judged(inputs_of(tmp_path), FIELDS, Judge(None))
+    judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None))
     assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
         ("u", "NZ")
     ]
@@ -459,9 +461,7 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
     folder.mkdir()
     (folder / name).write_text('{"event": "a"}')
     for path in (folder, folder / name):
-        rows = engine.judged(
-            find_inputs(str(path), engine.store.prefix), FIELDS, as_read
-        )
+        rows = engine.read_lines(files_in(path), FIELDS, as_read)
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
 
 
@@ -475,8 +475,10 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
         return as_read(lines, rewrite)
 
     with pytest.raises(Exception) as failed:  # each engine has its own
-        engine.collect(engine.judged(inputs_of(tmp_path), FIELDS, as_read_too_late))
-    explained = engine.explain(failed.value)
+        engine.collect(
+            engine.read_lines(files_in(tmp_path / "in"), FIELDS, as_read_too_late)
+        )
+    explained = engine.to_run_error(failed.value)
     assert isinstance(explained, InputError)
     assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
 
@@ -498,7 +500,7 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
 def test_no_lines_give_no_rows(engine, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
-    judged = engine.judged(inputs_of(tmp_path), FIELDS, Judge(None))
+    judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None))
     assert engine.collect(model.tally(judged)) == []
     assert engine.collect(model.only_playback_events(judged)) == []
 
@@ -514,7 +516,7 @@ def test_of_users_with_one_id_the_greatest_stays(engine, tmp_path, rows_of):
         "f,u3\n"
         'f,u4,"2021-01-01\n"\n'
     )
-    rows = model.users(engine.read_attributes(USERS, tmp_path / "users.csv"))
+    rows = model.users(read_attributes(engine, USERS, tmp_path / "users.csv"))
     assert rows_of(rows) == [
         ("u,2", None, None, '18"24', "f"),
         ("u1", date(2021, 1, 2), "free", None, "f"),
@@ -538,11 +540,11 @@ def test_an_unreadable_duration_is_null(engine, tmp_path, rows_of):
     lines = [f"v{i},title,genre,{d}" for i, d in enumerate(durations)]
     path = tmp_path / "videos.csv"
     path.write_text("\n".join(["video_id,title,genre,duration_seconds", *lines]))
-    rows = model.videos(engine.read_attributes(VIDEOS, path))
+    rows = model.videos(read_attributes(engine, VIDEOS, path))
     assert [row[3] for row in rows_of(rows)] == (
         [120, 120, -1, None, None, None, None, 2147483647, None]
     )
 
 
 def test_without_a_file_the_attributes_are_empty(engine):
-    assert engine.collect(model.users(engine.read_attributes(USERS, None))) == []
+    assert engine.collect(model.users(read_attributes(engine, USERS, None))) == []

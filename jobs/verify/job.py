@@ -1,88 +1,62 @@
 """The checks of publishing, on published tables."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from jobs.checks import CHECKS, Check, failures, rules
-from jobs.engine import Engine, Store
-from jobs.errors import RunError
-from jobs.runner import Job, JobResult
+from jobs.errors import InputError, RunError
+from jobs.ledger import JobResult
+from jobs.publishing.run import Run
+from jobs.runner import Job
 from jobs.settings import NoSettings
-from jobs.tables import TABLES, WRITTEN_BY, Table
-
-Runs = Mapping[Table, str | None]
-"""The run that each published table came from, None where nothing says it."""
+from jobs.tables import TABLES, names
 
 
-def run(engine: Engine, _: NoSettings) -> JobResult:
+def run(run: Run, _: NoSettings) -> JobResult:
     """Run every check on the published tables, and change nothing.
 
     Raises:
-        RunError: the tables of a job are of several runs, or checks failed; the message
-            names each, its count and an example.
-        InputError: a table is not there.
+        RunError: checks failed; the message names each, its count and an example.
+        InputError: a table is not there, or a file of it.
     """
-    runs = _published_runs(engine.store)
-    unfinished = engine.store.unfinished()
-    if mixed := list(_mixed(runs, unfinished)):
-        raise RunError("; ".join(mixed))
-    outdated = [check for check in CHECKS if _is_outdated(check, runs)]
-    if failed := failures(engine, dict.fromkeys(TABLES), without=outdated):
-        raise RunError("; ".join(map(str, failed)))
-    held = len(CHECKS) - len(outdated) + sum(len(list(rules(t))) for t in TABLES)
-    notes = [
-        f"Publication of run {run_id} is not ended: the next run ends it."
-        for run_id in unfinished
-    ]
+    if not run.published.state.tables:
+        raise InputError(f"{run.prefix}: there are no tables yet")
+    outdated = [check for check in CHECKS if _is_outdated(check, run)]
+    failed = [*map(str, failures(run, TABLES, without=outdated)), *_strays(run)]
+    if failed:
+        raise RunError("; ".join(failed))
+    done = len(CHECKS) - len(outdated) + sum(len(list(rules(t))) for t in TABLES)
+    notes = []
+    if half_done := run.published.half_done:
+        notes.append(
+            f"The publication of run {half_done} is half done: the next run ends it."
+        )
     notes += [
-        f"{check.table.name} is of an earlier run than {_names(check.reads)}, so one"
-        f" check is left out: {check.name}."
+        f"{check.table.name} was made before {names(check.reads)} was written anew, so"
+        f" one check is left out: {check.name}."
         for check in outdated
     ]
     return JobResult(
-        figures={"checks": held}, notes=tuple(notes), headline=f"{held} checks hold"
+        figures={"checks": done}, notes=tuple(notes), headline=f"{done} checks hold"
     )
 
 
-def _published_runs(store: Store) -> Runs:
-    origins = store.origins()
-    return {
-        table: origins.get(table.name, {}).get("run_id")
-        for table in TABLES
-        if store.live(table).exists()
-    }
+def _is_outdated(check: Check, run: Run) -> bool:
+    """Whether a table that the check reads was written after the one that promises."""
+    written_anew = run.outdated(check.table)
+    return any(table.name in written_anew for table in check.reads)
 
 
-def _mixed(runs: Runs, unfinished: Mapping[str, Sequence[Table]]) -> Iterator[str]:
-    """A sentence for each job whose tables are of several runs, or not all there."""
-    for job, tables in WRITTEN_BY.items():
-        found = {runs[table] for table in tables if table in runs}
-        missing = [table for table in tables if table not in runs]
-        if not found or (len(found) == 1 and not missing):
-            continue
-        named = [
-            f"{_names(table for table in tables if runs.get(table, '') == run_id)}"
-            f" of {f'run {run_id}' if run_id else 'a run that nothing names'}"
-            for run_id in sorted(found, key=str)
-        ]
-        if missing:
-            named.append(f"{_names(missing)} missing")
-        begun = [run_id for run_id in unfinished if {*tables} & {*unfinished[run_id]}]
-        way_out = (
-            f"publication of run {begun[-1]} is half done, and the next run ends it"
-            if begun
-            else f"no publication is left to end: run {job} again"
-        )
-        yield f"the tables of {job} are not of one run: {', '.join(named)}; {way_out}"
+def _strays(run: Run) -> Iterator[str]:
+    """A sentence for each table whose folder has files that its record does not name.
 
-
-def _is_outdated(check: Check, runs: Runs) -> bool:
-    """Whether a table that the check reads is of a later run; ids begin with a time."""
-    made = runs.get(check.table)
-    return made is not None and any((runs.get(t) or made) > made for t in check.reads)
-
-
-def _names(tables: Iterable[Table]) -> str:
-    return ", ".join(table.name for table in tables)
+    Whoever reads the folder would count them.
+    """
+    for table in TABLES:
+        files = run.files(table)
+        strays = {*files.folder.rglob("*")} - {*files.paths}
+        strays = {path for path in strays if path.is_file()}
+        if strays:
+            yield f"{table.name}: {min(strays)} is no file of the table: remove it"
 
 
 JOB = Job(
@@ -90,5 +64,5 @@ JOB = Job(
     "Run the checks of publishing on published tables.",
     NoSettings,
     run,
-    only_reads=True,
+    only_looks=True,
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.engine.duckdb_session import Session
+from jobs.engine.duckdb.session import Session
 from jobs.errors import RunError
 from jobs.fields import FIELDS
 from jobs.lines.files import listed, whole

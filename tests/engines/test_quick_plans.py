@@ -6,7 +6,7 @@ from sqlglot.expressions import core
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.serde import dump
 
-from jobs.engine.quick_plans import copied
+from jobs.engine.duckdb.plans import copied
 
 QUERIES = (
     "SELECT a, 'A' AS b /* said */, x.\"c d\"[1:2] FROM t AS x WHERE a IN (1, 2) OR b",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engine import Engine, Store, find_inputs, open_engine
+from jobs.engine import Engine, open_engine
 from jobs.fields import FIELDS
+from jobs.storage.inputs import find_inputs
 from tests.support.corpus import (
     ANY_TOKENS,
     BROKEN_TOKENS,
@@ -150,8 +151,8 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
 
     from jobs.events_split import model
 
-    rows = engine.judged(
-        find_inputs(str(folder), engine.store.prefix),
+    rows = engine.read_lines(
+        find_inputs(str(folder), folder / "out").event_files,
         FIELDS,
         lambda lines, _: lines.transform(model.with_typed_fields)
         .withColumn("reason", model.rejection())
@@ -180,10 +181,7 @@ def test_a_line_that_was_broken_at_random_is_judged_as_the_contract_says(
     seed = request.config.getoption("--fuzz-seed") or random.randrange(10**9)
     settings = run_settings(tmp_path)
     (tmp_path / "in").mkdir()
-    with (
-        closing(Store(settings.output_data_path_prefix)) as store,
-        closing(open_engine(settings, store)) as engine,
-    ):
+    with closing(open_engine(settings, tmp_path)) as engine:
         lines = fuzzed(engine, tmp_path / "in", seed, seconds)
     tried(f"{lines:,} different lines in {seconds} s, no difference (seed {seed})")
 

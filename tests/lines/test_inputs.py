@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import InputError
-from jobs.lines.inputs import find_inputs, tidy_csv
+from jobs.storage.inputs import find_inputs, tidy_csv
 
 
 @pytest.fixture

@@ -75,26 +75,35 @@ GOOD = {
 
 
 @pytest.fixture
-def stage(engine):
+def stage(run):
     """Stages the tables of GOOD, some of them with other rows."""
 
     def stage_all(changed=None):
         for table, rows in (GOOD | (changed or {})).items():
             values = [[row.get(name) for name in table.column_names] for row in rows]
-            engine.stage(table, data_frame(engine, table.schema, values))
+            run.stage(table, data_frame(run.engine, table.schema, values))
 
     return stage_all
 
 
-def broken(engine):
-    found = failures(engine, engine.store.staged)
+@pytest.fixture
+def opened(open_run):
+    return open_run()
+
+
+@pytest.fixture
+def run(opened):
+    return opened.run
+
+
+def broken(run):
+    found = failures(run, run.staged)
     return {(f.table, f.check): f.violations for f in found}
 
 
-def test_tables_that_keep_every_promise_are_published(engine, stage):
+def test_tables_that_keep_every_promise_pass(run, stage):
     stage()
-    check_staged(engine)
-    assert set(engine.store.publish()) == {table.name for table in GOOD}
+    check_staged(run, GOOD)
 
 
 ONE_EACH = "(user_id, session_id) is unique, and so it is in user_sessions"
@@ -177,42 +186,41 @@ SPARK_TRIES = ("a flag", "a session twice", "a cohort of another size")
 
 
 @pytest.mark.parametrize("what", BROKEN if ENGINE == "duckdb" else SPARK_TRIES)
-def test_a_broken_promise_is_counted_and_named(engine, stage, what):
+def test_a_broken_promise_is_counted_and_named(run, stage, what):
     changed, expected = BROKEN[what]
     stage(changed)
-    assert broken(engine) == expected
+    assert broken(run) == expected
 
 
-def test_a_failed_check_publishes_nothing_and_names_check_count_and_example(
-    engine, stage
-):
+def test_a_failed_check_names_its_count_and_an_example(run, stage):
     twice = [SESSION, SESSION | {"session_id": "t", "has_like": 2, "session_number": 2}]
     more = [EVENT, EVENT | {"session_id": "t"}]
     facts = [FACT, FACT | {"session_id": "t", "session_number": 2}]
     stage({USER_SESSIONS: twice, PLAYBACK_EVENTS: more, FACT_USER_SESSION: facts})
     with pytest.raises(RunError) as refused:
-        check_staged(engine)
+        check_staged(run, GOOD)
     assert str(refused.value) == (
         "nothing is published: user_sessions: has_like is 0 or 1: broken once,"
         " such as u t"
     )
-    assert engine.store.origins() == {}
 
 
-def test_a_table_is_checked_against_those_that_are_published(engine, stage):
+def test_a_table_is_checked_against_those_that_are_published(opened, open_run, stage):
     stage()
-    engine.store.publish()
+    opened.publish()
+    run = open_run().run
     values = [[FACT.get(name) for name in FACT_USER_SESSION.column_names]] * 2
-    engine.stage(
-        FACT_USER_SESSION, data_frame(engine, FACT_USER_SESSION.schema, values)
+    run.stage(
+        FACT_USER_SESSION, data_frame(run.engine, FACT_USER_SESSION.schema, values)
     )
-    assert broken(engine) == {("fact_user_session", ONE_EACH): 1}
+    assert broken(run) == {("fact_user_session", ONE_EACH): 1}
 
 
-def test_a_table_that_a_check_reads_must_be_there(engine):
-    engine.stage(FACT_USER_SESSION, data_frame(engine, FACT_USER_SESSION.schema, []))
+def test_a_table_that_a_check_reads_must_be_there(run):
+    no_facts = data_frame(run.engine, FACT_USER_SESSION.schema, [])
+    run.stage(FACT_USER_SESSION, no_facts)
     with pytest.raises(InputError, match="there is no table user_sessions yet"):
-        check_staged(engine)
+        check_staged(run, [FACT_USER_SESSION])
 
 
 def test_every_table_has_rules_and_every_rule_a_name_of_its_own():

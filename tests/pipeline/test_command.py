@@ -2,10 +2,12 @@
 
 import os
 import shutil
+from contextlib import closing
 
 import pytest
 
 from jobs import __version__
+from jobs.publishing.lock import Lock
 from jobs.tables import TABLES
 from tests.support import published
 from tests.support.processes import ROOT, error_in, paths, run
@@ -101,11 +103,9 @@ def test_the_project_may_be_in_a_folder_with_spaces_and_quotes(command, tmp_path
 
 
 def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
-    from jobs.engine import Store
-
-    store = Store(str(tmp_path / "out"))
-    ended = command()
-    store.close()
+    (tmp_path / "out").mkdir()
+    with closing(Lock(tmp_path / "out", "a run")):
+        ended = command()
     assert ended.returncode == 5
     assert f"is being written by process {os.getpid()}" in error_in(ended.stderr)
 

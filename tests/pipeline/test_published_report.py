@@ -67,5 +67,5 @@ def test_a_table_that_is_missing_is_named_and_the_old_report_stays(
     (prefix / "weekly_retention").rename(tmp_path / "elsewhere")
     ended = run(JOBS[-1])
     assert ended.code == 3
-    assert "there is no table weekly_retention yet" in ended.error
+    assert "it is gone; run conversion_rate again" in ended.error
     assert (prefix / "report" / "answers.json").stat().st_ino == before

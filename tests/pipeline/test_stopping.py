@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from jobs.engine import Store
+from jobs.publishing.run import Writer
 from jobs.runner import Job, JobResult
 from tests.support import published
 
@@ -16,14 +16,14 @@ class NoSettings:
     """Of a job without any."""
 
 
-def fails_of_its_own(engine, settings):
+def fails_of_its_own(run, settings):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
     except KeyboardInterrupt as error:
         raise ConnectionError("cut short") from error
 
 
-def swallows(engine, settings):
+def swallows(run, settings):
     try:
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
@@ -53,14 +53,14 @@ def test_an_engine_that_is_cut_short_ends_in_an_interrupted_run(run_job, do, tmp
     assert published.ledger(tmp_path)["error"] == "interrupted"
 
 
-def writes_a_page(engine, settings):
-    engine.store.file_aside("page.html").write_text("new")
+def writes_a_page(run, settings):
+    run.stage_file("page.html").write_text("new")
     return JobResult()
 
 
-def swallows_and_writes(engine, settings):
-    swallows(engine, settings)
-    return writes_a_page(engine, settings)
+def swallows_and_writes(run, settings):
+    swallows(run, settings)
+    return writes_a_page(run, settings)
 
 
 def test_a_run_that_was_asked_to_stop_does_not_begin_to_publish(run_job, tmp_path):
@@ -69,22 +69,21 @@ def test_a_run_that_was_asked_to_stop_does_not_begin_to_publish(run_job, tmp_pat
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
-def test_a_run_that_has_begun_to_publish_ends_that_before_it_stops(
+def test_a_run_that_has_begun_to_publish_is_done_before_a_signal_counts(
     run_job, tmp_path, monkeypatch, signals
 ):
-    publish = Store.publish
+    publish = Writer.publish
 
-    def stopped(store, told):
+    def stopped(writer, changes, ledger):
         for number in signals:
             os.kill(os.getpid(), number)
-        return publish(store, told)
+        publish(writer, changes, ledger)
 
-    monkeypatch.setattr(Store, "publish", stopped)
-    ended = run_job(writes_a_page)
-    assert (ended.code, ended.error) == (1, "error: interrupted")
+    monkeypatch.setattr(Writer, "publish", stopped)
+    assert run_job(writes_a_page).code == 0
     assert (tmp_path / "page.html").read_text() == "new"
     ledger = published.ledger(tmp_path)
-    assert ledger["error"] == "interrupted"
+    assert ledger["status"] == "done"
     assert [job["job"] for job in ledger["jobs"]] == ["stopped"]
     assert list((tmp_path / "_tmp").iterdir()) == []
 
@@ -92,12 +91,12 @@ def test_a_run_that_has_begun_to_publish_ends_that_before_it_stops(
 def test_a_run_that_is_done_writes_its_ledger_before_it_stops(
     run_job, tmp_path, monkeypatch
 ):
-    record = Store.record
+    record = Writer.record
 
-    def stopped(store):
+    def stopped(writer, ledger):
         os.kill(os.getpid(), signal.SIGTERM)
-        return record(store)
+        return record(writer, ledger)
 
-    monkeypatch.setattr(Store, "record", stopped)
+    monkeypatch.setattr(Writer, "record", stopped)
     assert run_job(writes_a_page).code == 0
     assert published.ledger(tmp_path)["status"] == "done"

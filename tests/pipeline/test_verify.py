@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from contextlib import closing
 
 import pytest
 
-from jobs.tables import REJECTED_EVENTS, TABLES, USERS, VIDEOS, WRITTEN_BY
+from jobs.publishing.lock import Lock
+from jobs.tables import REJECTED_EVENTS, TABLES, VIDEOS
 from jobs.verify.job import JOB as VERIFY
 from tests.support import published
 from tests.support.runs import PIPELINE
@@ -46,14 +48,6 @@ def one_more_event(tmp_path, prefix):
     (tmp_path / "in" / "b.json").write_text(json.dumps(event("like", "c")))
 
 
-def run_of(prefix, table):
-    return json.loads(record_of(prefix, table).read_text())["run_id"]
-
-
-def record_of(prefix, table):
-    return prefix / table.name / "format=parquet" / "_run.json"
-
-
 def everything_in(prefix):
     """Each file of a prefix, but for the lock, which names whoever held it last."""
     paths = sorted(path for path in prefix.rglob("*") if path.name != "_lock")
@@ -72,32 +66,36 @@ def test_each_job_may_have_a_run_of_its_own(run, prefix):
     assert run(VERIFY) == (0, "83 checks hold", "")
 
 
-def test_tables_that_are_older_than_what_they_were_made_from_are_not_held_against_it(
+def test_a_check_is_left_out_where_a_table_is_older_than_what_it_was_made_from(
     run, prefix, one_more_event
 ):
     assert run(EVENTS_SPLIT)[0] == 0
     code, last, before = run(VERIFY)
     assert (code, last) == (0, "81 checks hold")
     assert before == (
-        "user_sessions is of an earlier run than playback_events, so one check is left"
-        " out: every playback event belongs to one session. weekly_summary is of an"
-        " earlier run than user_registration, so one check is left out: every"
-        " registered user is counted in one week."
+        "user_sessions was made before playback_events was written anew, so one check"
+        " is left out: every playback event belongs to one session. weekly_summary was"
+        " made before user_registration was written anew, so one check is left out:"
+        " every registered user is counted in one week."
     )
     assert run(SESSIONIZE)[0] == 0
     assert run(CONVERSION_RATE)[0] == 0
     assert run(VERIFY) == (0, "83 checks hold", "")
 
 
-def test_tables_that_are_newer_than_what_they_were_made_from_are_held_against_it(
-    run, prefix, one_more_event, tmp_path
-):
-    older = shutil.copytree(prefix, tmp_path / "older")
+def test_rows_that_do_not_belong_to_each_other_fail(run, prefix, one_more_event):
+    """The record says that sessions were made from events, which is not true."""
+    record = prefix / "_tables" / "current.json"
+    of_old_events = json.loads(record.read_text())["tables"]["playback_events"]
+    old = shutil.copytree(prefix / "playback_events", prefix.parent / "older")
     assert run(EVENTS_SPLIT)[0] == 0
     assert run(SESSIONIZE)[0] == 0
-    for table in WRITTEN_BY["events_split"]:
-        shutil.rmtree(prefix / table.name)
-        shutil.copytree(older / table.name, prefix / table.name)
+    told = json.loads(record.read_text())
+    of_old_events["run_id"] = told["tables"]["playback_events"]["run_id"]
+    told["tables"]["playback_events"] = of_old_events
+    record.write_text(json.dumps(told))
+    shutil.rmtree(prefix / "playback_events")
+    old.rename(prefix / "playback_events")
     code, last, _ = run(VERIFY)
     assert code == 1
     assert "every playback event belongs to one session: broken once" in last
@@ -105,85 +103,77 @@ def test_tables_that_are_newer_than_what_they_were_made_from_are_held_against_it
 
 @pytest.fixture
 def half_done(run, prefix, one_more_event, tmp_path):
-    """A run died when it had published the first tables of its first job."""
+    """A run died when it had published some tables; gives its id."""
     old = shutil.copytree(prefix, tmp_path / "old")
-    assert run(EVENTS_SPLIT)[0] == 0
-    died = run_of(prefix, USERS)
-    aside = prefix / "_tmp" / died
-    aside.mkdir()
-    (aside / "publishing").touch()
+    assert run(*PIPELINE[:3])[0] == 0
+    died = prefix / "_tmp" / published.run_id(prefix)
+    died.mkdir()
+    record = prefix / "_tables" / "current.json"
+    record.rename(died / "publishing")
+    shutil.copy(old / "_tables" / "current.json", record)
     for table in (VIDEOS, REJECTED_EVENTS):
-        live = prefix / table.name / "format=parquet"
-        live.rename(aside / table.name)
+        folder = prefix / table.name / "format=parquet"
+        (died / table.name).mkdir()
+        folder.rename(died / table.name / "format=parquet")
         if table is VIDEOS:
-            shutil.copytree(old / table.name / "format=parquet", live)
-    return died
+            shutil.copytree(old / table.name / "format=parquet", folder)
+    return died.name
 
 
 def test_half_a_publication_is_named_until_the_next_run_ends_it(run, prefix, half_done):
     before = everything_in(prefix)
-    old = run_of(prefix, VIDEOS)
     for _ in range(2):
-        assert run(VERIFY)[:2] == (
-            1,
-            "error: the tables of events_split are not of one run: videos of run"
-            f" {old}, user_registration, app_loaded, playback_events, users of run"
-            f" {half_done}, rejected_events missing; publication of run {half_done} is"
-            " half done, and the next run ends it",
+        assert run(VERIFY) == (
+            0,
+            "83 checks hold",
+            f"The publication of run {half_done} is half done: the next run ends it.",
         )
         assert everything_in(prefix) == before
     assert run(CONVERSION_RATE)[0] == 0
-    assert run(VERIFY)[0] == 0
-    assert {run_of(prefix, t) for t in WRITTEN_BY["events_split"]} == {half_done}
+    assert run(VERIFY) == (0, "83 checks hold", "")
+    runs = {name: record.run_id for name, record in published.recorded(prefix).items()}
+    assert {
+        runs[table.name] for table in TABLES if table.written_by != "conversion_rate"
+    } == {half_done}
 
 
-def test_a_publication_that_has_moved_nothing_or_everything_is_no_mixture(run, prefix):
-    aside = prefix / "_tmp" / run_of(prefix, USERS)
-    aside.mkdir()
-    (aside / "publishing").touch()
-    code, last, before = run(VERIFY)
-    assert (code, last) == (0, "83 checks hold")
-    assert before == (
-        f"Publication of run {aside.name} is not ended: the next run ends it."
-    )
+def test_verify_and_a_run_do_not_wait_for_each_other(run, prefix):
+    with closing(Lock(prefix, "another run")):
+        assert run(VERIFY) == (0, "83 checks hold", "")
 
 
-@pytest.mark.parametrize("content", ["", "{", "\0\0"])
-def test_a_table_whose_record_was_cut_short_is_of_a_run_that_nothing_names(
-    run, prefix, content
-):
-    record_of(prefix, VIDEOS).write_text(content)
-    others = "user_registration, app_loaded, playback_events, users, rejected_events"
-    assert run(VERIFY)[:2] == (
-        1,
-        "error: the tables of events_split are not of one run:"
-        f" {others} of run {run_of(prefix, USERS)},"
-        " videos of a run that nothing names; no publication is left to end: run"
-        " events_split again",
-    )
-    assert run(EVENTS_SPLIT)[0] == 0
-    assert run(VERIFY)[0] == 0
+def test_a_file_that_no_run_wrote_is_named(run, prefix):
+    stray = prefix / "users" / "format=parquet" / "copy.parquet"
+    stray.touch()
+    code, last, _ = run(VERIFY)
+    assert code == 1
+    assert f"users: {stray} is no file of the table: remove it" in last
 
 
-def test_records_that_were_cut_short_stop_no_run(run, prefix):
+def test_ledgers_that_were_cut_short_stop_no_run(run, prefix):
     tables = published.everything(prefix)
-    for table in TABLES:
-        record_of(prefix, table).write_text("")
     for ledger in (prefix / "_runs").iterdir():
         ledger.write_text("")
-    (prefix / "_tmp" / "died").mkdir()
-    (prefix / "_tmp" / "died" / "publishing").write_text("\0")
     assert run(*PIPELINE)[0] == 0
     assert run(VERIFY) == (0, "83 checks hold", "")
     assert published.everything(prefix) == tables
 
 
 def test_a_table_that_is_missing_is_named(run, prefix):
-    for table in WRITTEN_BY["sessionize"]:
-        shutil.rmtree(prefix / table.name)
+    shutil.rmtree(prefix / "user_sessions")
     code, last, _ = run(VERIFY)
     assert code == 3
-    assert "there is no table user_sessions yet" in last
+    assert "user_sessions/format=parquet" in last
+    assert "it is gone; run sessionize again" in last
+
+
+def test_a_table_that_was_never_made_is_named(run, tmp_path):
+    (tmp_path / "in" / "a.json").write_text(json.dumps(event("like", "a")))
+    assert run(EVENTS_SPLIT)[0] == 0
+    assert run(CONVERSION_RATE)[0] == 0
+    code, last, _ = run(VERIFY)
+    assert code == 3
+    assert "there is no table user_sessions yet: run sessionize" in last
 
 
 def test_a_prefix_that_is_missing_is_not_made(run, tmp_path):

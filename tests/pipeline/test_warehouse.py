@@ -11,13 +11,16 @@ from contextlib import closing
 import duckdb
 import pytest
 
-from jobs.engine import Store
-from jobs.engine.warehouse import NAME, stage_warehouse
+from jobs.engine import open_engine
+from jobs.ledger import Ledger
 from jobs.pipeline import JOBS
+from jobs.publishing.run import Run, Writer
 from jobs.sql import MOST_ROWS
 from jobs.sql import main as ask
 from jobs.tables import FACT_USER_SESSION, TABLES, USERS
+from jobs.warehouse import NAME, stage_warehouse
 from tests.support import published
+from tests.support.engine import run_settings
 from tests.support.processes import ROOT
 from tests.support.runs import run_jobs
 
@@ -46,6 +49,17 @@ def sql(lake, monkeypatch, capsys):
         return code, said.out, said.err
 
     return run
+
+
+def publish_warehouse(prefix):
+    settings = run_settings(prefix, **{"output-data-path-prefix": str(prefix)})
+    with (
+        closing(Writer(settings)) as writer,
+        closing(open_engine(settings, writer.scratch)) as engine,
+    ):
+        ledger, tables = Ledger(writer.run_id, {}), writer.tables.current()
+        stage_warehouse(Run(settings, engine, tables, writer.scratch, ledger))
+        writer.publish([], ledger)
 
 
 def rows_and_types(connection, table, catalogue=""):
@@ -98,9 +112,7 @@ def test_attached_to_another_database_it_is_told_where_it_lies(lake):
 
 
 def test_a_table_that_is_not_there_has_no_view(tmp_path):
-    with closing(Store(str(tmp_path))) as store:
-        stage_warehouse(store)
-        store.publish()
+    publish_warehouse(tmp_path)
     assert [path.name for path in tmp_path.glob("warehouse*")] == [NAME]
     with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
         assert connection.execute("SHOW ALL TABLES").fetchall() == []
@@ -164,7 +176,7 @@ def test_instants_are_shown_in_the_reporting_time_zone(sql, monkeypatch):
         ("SELEC 1", 'syntax error at or near "SELEC"'),
         ("SELECT x FROM mart.weekly_summary", 'Referenced column "x" not found'),
         ("SELECT 'a'::INT", "Could not convert string 'a' to INT32"),
-        ("DROP VIEW mart.weekly_summary", "read-only"),
+        ("DROP VIEW mart.weekly_summary", "it takes a SELECT"),
         ("", "it takes a SELECT"),
     ],
 )
@@ -179,22 +191,29 @@ def test_a_wrong_flag_exits_2(sql):
     assert sql("SELECT 1", "--csv", "--json")[0] == 2
 
 
-def test_without_a_warehouse_or_its_files_the_exit_is_3(sql, lake, tmp_path):
+def test_without_tables_or_their_files_the_exit_is_3(sql, lake, tmp_path):
     code, _, error = sql("SELECT 1", prefix=tmp_path)
     assert code == 3
-    assert "there is no warehouse yet" in error
-    shutil.copy(lake / NAME, tmp_path)
+    assert f"{tmp_path}: there are no tables yet" in error
+    shutil.copytree(lake / "_tables", tmp_path / "_tables")
     code, _, error = sql("SELECT * FROM staging.users", prefix=tmp_path)
     assert code == 3
-    assert "users/format=parquet" in error
+    assert "it is gone; run events_split again" in error
+
+
+def test_a_query_needs_no_warehouse_and_no_report(sql, lake, tmp_path):
+    shutil.copytree(lake, tmp_path / "lake")
+    (tmp_path / "lake" / NAME).unlink()
+    code, answer, _ = sql(
+        "SELECT count(*) AS n FROM staging.users", "--csv", prefix=tmp_path / "lake"
+    )
+    assert (code, answer) == (0, f"n\n{len(published.rows(lake, USERS))}\n")
 
 
 def test_a_reader_and_a_writer_do_not_wait_for_each_other(lake, sql):
     with duckdb.connect(lake / NAME, read_only=True) as reader:
-        with closing(Store(str(lake))) as store:
-            assert sql("SELECT count(*) FROM staging.users")[0] == 0
-            stage_warehouse(store)
-            store.publish()
+        assert sql("SELECT count(*) FROM staging.users")[0] == 0
+        publish_warehouse(lake)
         assert reader.execute("SELECT count(*) FROM staging.users").fetchall()
 
 

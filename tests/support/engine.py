@@ -6,20 +6,23 @@ bind to one engine when they are imported.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.engine import Engine, Store, open_engine
+from jobs.engine import Engine, open_engine
+from jobs.ledger import Ledger
+from jobs.publishing.run import Run, Writer
 from jobs.settings import RunSettings, load
-from jobs.tables import Column
+from jobs.tables import TABLES, Column
 
 ENGINE = os.environ.get("ENGINE_UNDER_TEST", "duckdb")
 
 if ENGINE == "duckdb":
-    from jobs.engine.duckdb_session import bind_models
+    from jobs.engine.duckdb.session import bind_models
 
     bind_models()
 
@@ -49,12 +52,10 @@ def spark_for_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         return
     # Tests repeat a few plans. Spark forgets what it has compiled after 100 pieces.
     flags = {"spark-properties": "spark.sql.codegen.cache.maxEntries=5000"}
-    settings = run_settings(tmp_path_factory.mktemp("spark"), **flags)
-    store = Store(settings.output_data_path_prefix)
-    engine = open_engine(settings, store)
+    folder = tmp_path_factory.mktemp("spark")
+    engine = open_engine(run_settings(folder, **flags), folder)
     yield
     engine.close()
-    store.close()
 
 
 @pytest.fixture
@@ -65,19 +66,50 @@ def open_here(
     opened: list[Engine] = []
 
     def open_one(**flags: str) -> Engine:
-        settings = run_settings(tmp_path, **flags)
-        opened.append(open_engine(settings, Store(settings.output_data_path_prefix)))
+        scratch = tmp_path / f"engine-{len(opened)}"
+        scratch.mkdir()
+        opened.append(open_engine(run_settings(tmp_path, **flags), scratch))
         return opened[-1]
 
     yield open_one
     for engine in opened:
         engine.close()
-        engine.store.close()
 
 
 @pytest.fixture
 def engine(open_here: Callable[..., Engine]) -> Engine:
     return open_here()
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that a test drives itself: it may read and write every table."""
+
+    run: Run
+    writer: Writer
+
+    def publish(self) -> None:
+        self.writer.publish(self.run.changes(), self.run.ledger)
+
+
+@pytest.fixture
+def open_run(engine: Engine) -> Iterator[Callable[[], OpenRun]]:
+    """Opens runs on the prefix of ``engine``, one after the other."""
+    writers: list[Writer] = []
+
+    def open_one() -> OpenRun:
+        for before in writers:
+            before.close()
+        writer = Writer(engine.settings)
+        writers.append(writer)
+        tables, ledger = writer.tables.current(), Ledger(writer.run_id, {})
+        run = Run(engine.settings, engine, tables, writer.scratch, ledger)
+        run.begin_job(reads=(), writes=TABLES)
+        return OpenRun(run, writer)
+
+    yield open_one
+    for writer in writers:
+        writer.close()
 
 
 @pytest.fixture
@@ -97,10 +129,8 @@ def data_frame(engine: Engine, schema: Sequence[Column] | str, rows: Rows) -> An
     names = [column.name for column in columns]
     texts = [[None if v is None else str(v) for v in row] for row in rows]
     # A row of NULLs keeps the columns known when there are no rows.
-    opened: Any = engine._session  # type: ignore[attr-defined]
-    session = opened if ENGINE == "spark" else opened.sqlframe
     with_nulls: list[list[str | None]] = [[None] * len(names), *texts]
-    made = session.createDataFrame(
+    made = engine.session.createDataFrame(
         [(str(i), *row) for i, row in enumerate(with_nulls)],
         ", ".join(f"{name} STRING" for name in ["row_number", *names]),
     )

@@ -2,6 +2,7 @@
 
 import glob
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,16 @@ _TYPES = {
 }
 
 
-def rows(prefix: Path, table: Table) -> list[tuple[Any, ...]]:
-    """Every row, sorted; an instant in microseconds since 1970, a partition as text."""
+def rows(
+    prefix: Path, table: Table, paths: list[Path] | None = None
+) -> list[tuple[Any, ...]]:
+    """Every row, sorted; an instant in microseconds since 1970, a partition as text.
+
+    Args:
+        prefix: where the tables are.
+        table: which one.
+        paths: its data files; None: all files in its folder.
+    """
     columns = (
         (
             f'epoch_us("{column.name}")'
@@ -26,12 +35,14 @@ def rows(prefix: Path, table: Table) -> list[tuple[Any, ...]]:
         )
         for column in table.schema
     )
-    return sorted(_query(prefix, table, ", ".join(columns)), key=repr)
+    paths = files(prefix, table) if paths is None else paths
+    return sorted(_query(paths, ", ".join(columns)), key=repr)
 
 
 def types(prefix: Path, table: Table) -> dict[str, str]:
     """The type of each column that the files themselves hold, by DuckDB's names."""
-    described = _query(prefix, table, "*", before="DESCRIBE ", hive="false")
+    paths = files(prefix, table)
+    described = _query(paths, "*", before="DESCRIBE ", hive="false")
     return {row[0]: row[1] for row in described}
 
 
@@ -53,10 +64,36 @@ def files(prefix: Path, table: Table) -> list[Path]:
     return sorted((prefix / table.name / "format=parquet").rglob("*.parquet"))
 
 
+@dataclass(frozen=True)
+class Record:
+    """What the record of a prefix says of a table: its run and its data files."""
+
+    run_id: str
+    files: list[Path]
+
+
+def recorded(prefix: Path) -> dict[str, Record]:
+    """The record of each table, by its name."""
+    told = json.loads((prefix / "_tables" / "current.json").read_text())
+    return {
+        name: Record(
+            table["run_id"],
+            [prefix / name / "format=parquet" / f["path"] for f in table["files"]],
+        )
+        for name, table in told["tables"].items()
+    }
+
+
+def run_id(prefix: Path) -> str:
+    """The one run that all tables are of."""
+    [found] = {record.run_id for record in recorded(prefix).values()}
+    return found
+
+
 def _query(
-    prefix: Path, table: Table, columns: str, before: str = "", hive: str = "true"
+    paths: list[Path], columns: str, before: str = "", hive: str = "true"
 ) -> list[tuple[Any, ...]]:
-    names = [glob.escape(str(path)) for path in files(prefix, table)]
+    names = [glob.escape(str(path)) for path in paths]
     with duckdb.connect() as connection:
         return connection.execute(
             f"{before}SELECT {columns} FROM read_parquet($names,"

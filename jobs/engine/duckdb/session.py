@@ -1,9 +1,7 @@
 """A DuckDB database that PySpark models run on, through SQLFrame."""
 
-import glob
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
@@ -13,8 +11,8 @@ from duckdb.func import FunctionNullHandling
 from sqlframe.duckdb import DuckDBSession
 
 from jobs.engine.base import Rule, TextFunction
-from jobs.engine.duckdb_lines import objects_query
-from jobs.engine.quick_plans import hasten_plans
+from jobs.engine.duckdb.lines import objects_query
+from jobs.engine.duckdb.plans import hasten_plans
 from jobs.errors import RunError
 from jobs.fields import Kind
 from jobs.lines.arrow import ArrowLines
@@ -39,7 +37,6 @@ class Session:
 
     Attributes:
         connection: of DuckDB.
-        sqlframe: what PySpark calls the session.
     """
 
     def __init__(self, config: Mapping[str, Any], time_zone: str) -> None:
@@ -58,9 +55,12 @@ class Session:
             }
         )
         self.connection.execute(f"SET TimeZone = {text(time_zone)}")
-        bind_models()
-        self.sqlframe = DuckDBSession(self.connection)
         self._names = 0
+
+    @cached_property
+    def sqlframe(self) -> Any:
+        """The session that PySpark's models run in."""
+        return DuckDBSession(self.connection)
 
     def judge(
         self,
@@ -75,7 +75,7 @@ class Session:
         Args:
             ranges: where the lines are.
             fields: the kind of each field, by its name.
-            rule: as ``Engine.judged`` has it.
+            rule: as ``Engine.read_lines`` has it.
             memory: the bytes that a line may need; None: as many as there are.
             into: makes of the query for the verdicts a statement that stores them.
 
@@ -159,7 +159,8 @@ class Session:
         return f"product_events_{self._names}"
 
     def close(self) -> None:
-        self.sqlframe.stop()
+        if "sqlframe" in vars(self):
+            self.sqlframe.stop()
         self.connection.close()
 
 
@@ -172,8 +173,3 @@ def sql_of(rows: Any) -> str:
 @cache
 def _spark_type(type_: str) -> str:
     return str(sqlglot.exp.DataType.build(type_, dialect="duckdb").sql("spark"))
-
-
-def paths(files: Iterable[Path]) -> str:
-    """A list of files for DuckDB, which takes ``*``, ``?`` and ``[`` for a glob."""
-    return "[" + ", ".join(text(glob.escape(str(path))) for path in files) + "]"

@@ -4,13 +4,14 @@ import csv
 import fnmatch
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import InputError
 from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import EventFile, listed
+from jobs.storage.local import LocalStorage
 from jobs.tables import TABLES
 
 _EVENT_FILE_ENDINGS = tuple(
@@ -19,7 +20,8 @@ _EVENT_FILE_ENDINGS = tuple(
     for packed in ("", ".gz")
 )
 _HIDDEN = (".", "_")  # as Spark and Hive have it
-_FOLDERS_BESIDE_TABLES = ("_failed", "_runs", "_tmp", "report")
+_FOLDERS_BESIDE_TABLES = ("_failed", "_runs", "_tables", "_tmp", "report")
+_STORAGE = LocalStorage()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,12 @@ def find_inputs(input_data_path: str, prefix: Path) -> Inputs:
     else:
         raise InputError(f"{input_data_path}: no such file or directory")
     outputs = _outputs(root, prefix)
-    found = [path] if path.is_file() else _files(root, outputs, is_deep=bool(pattern))
+
+    def enters(folder: Path) -> bool:
+        is_hidden = folder.name.startswith(_HIDDEN)
+        return bool(pattern) and not is_hidden and not _is_within(folder, outputs)
+
+    found = [path] if path.is_file() else _STORAGE.list(root, enters)
     event_files: dict[tuple[int, int], EventFile] = {}
     for name in sorted(found):
         if (
@@ -85,8 +92,8 @@ def find_inputs(input_data_path: str, prefix: Path) -> Inputs:
             and (not pattern or _matches(name.relative_to(root).parts, pattern))
             and not _is_within(name, outputs)
         ):
-            file = listed(name, root)
-            event_files.setdefault(file.identity, file)
+            file = listed(name, root, _STORAGE)
+            event_files.setdefault(file.stored.identity, file)
     if not event_files:
         raise InputError(
             f"{input_data_path}: no event file is there; one ends in .json, .jsonl or"
@@ -132,24 +139,6 @@ def _field(row: Sequence[str], position: int | None) -> str:
 
 def _is_event_file(name: str) -> bool:
     return name.endswith(_EVENT_FILE_ENDINGS) and not name.startswith(_HIDDEN)
-
-
-def _files(folder: Path, outputs: Sequence[Path], is_deep: bool) -> Iterator[Path]:
-    """What is no folder in a folder, and in those below it, if it is to be deep."""
-    try:
-        with os.scandir(folder) as entries:
-            found = list(entries)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}") from error
-    for entry in found:
-        if not entry.is_dir():
-            yield Path(entry.path)
-        elif is_deep and not (
-            entry.is_symlink()
-            or entry.name.startswith(_HIDDEN)
-            or _is_within(Path(entry.path), outputs)
-        ):
-            yield from _files(Path(entry.path), outputs, is_deep)
 
 
 def _outputs(root: Path, prefix: Path) -> list[Path]:

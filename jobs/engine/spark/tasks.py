@@ -42,8 +42,8 @@ class JudgingTask:
     """Judges lines on a worker.
 
     Attributes:
-        judge: the rule of ``Engine.judged``, pickled, so that its modules are imported
-            where ``pyspark.sql.functions`` means DuckDB's.
+        judge: the rule of ``Engine.read_lines``, pickled, so that its modules are
+            imported where ``pyspark.sql.functions`` means DuckDB's.
         fields: the kind of each field, by its name.
         folder: where Parquet files go, which every worker and the driver see.
         time_zone: REPORTING_TIMEZONE.
@@ -57,7 +57,7 @@ class JudgingTask:
     def __call__(self, ranges: Sequence[LineRange]) -> Judged:
         import duckdb
 
-        from jobs.engine.duckdb_session import Session, bind_models
+        from jobs.engine.duckdb.session import Session, bind_models
 
         bind_models()
         judge = cloudpickle.loads(self.judge)

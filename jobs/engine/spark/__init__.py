@@ -1,0 +1,1 @@
+"""The models on Apache Spark: local, or wherever SPARK_MASTER points."""

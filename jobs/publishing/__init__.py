@@ -1,0 +1,1 @@
+"""What a run sees of a prefix, and how its tables are published."""

@@ -1,0 +1,285 @@
+"""A run: what its jobs see, and what becomes of it."""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.engine.base import DataFile, Engine, TableFiles
+from jobs.errors import InputError, RunError
+from jobs.ledger import Ledger
+from jobs.publishing.lock import Lock
+from jobs.publishing.parquet import (
+    FILES,
+    PUBLISHING,
+    Change,
+    ParquetTables,
+    Snapshot,
+    aside,
+)
+from jobs.settings import RunSettings
+from jobs.storage.local import flush
+from jobs.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_LEDGERS = "_runs"
+_UNFINISHED = ".unfinished"  # ends a ledger's name until it is one
+_ROOM_FOR_THE_END = 64 * 1024  # bytes that a ledger may grow by after publishing
+
+
+@dataclass
+class Run:
+    """The tables as the jobs of a run see them, and what they have made so far.
+
+    Attributes:
+        settings: those of the run.
+        engine: computes rows.
+        published: the tables that the run found.
+        scratch: the folder of the run's own files.
+        ledger: the record of the run so far.
+        staged: the new data files of each table that the run has written.
+    """
+
+    settings: RunSettings
+    engine: Engine
+    published: Snapshot
+    scratch: Path
+    ledger: Ledger
+    staged: dict[Table, tuple[DataFile, ...]] = field(default_factory=dict)
+    _made_from: dict[Table, dict[str, str]] = field(default_factory=dict)
+    _may_read: tuple[Table, ...] = ()
+    _may_write: tuple[Table, ...] = ()
+    _has_read: set[Table] = field(default_factory=set)
+
+    @property
+    def prefix(self) -> Path:
+        return prefix_of(self.settings)
+
+    def begin_job(self, reads: Iterable[Table], writes: Iterable[Table]) -> None:
+        """Let the next job read and write these tables, and no others."""
+        self._may_read, self._may_write = tuple(reads), tuple(writes)
+        self._has_read = set()
+
+    def end_job(self) -> None:
+        """Check that the job has read and written all that it says.
+
+        Raises:
+            ValueError: it has not.
+        """
+        unread = [t.name for t in self._may_read if t not in self._has_read]
+        unwritten = [t.name for t in self._may_write if t not in self.staged]
+        if unread or unwritten:
+            raise ValueError(f"the job reads no {unread}, and writes no {unwritten}")
+
+    def table(self, table: Table) -> "DataFrame":
+        """The rows of a table as this run will publish it, or as it found it.
+
+        Raises:
+            InputError: it is not there, or tables that this one was made from have
+                been written anew since.
+            ValueError: the job does not say that it reads this table.
+        """
+        if table not in self._may_read:
+            raise ValueError(f"the job does not say that it reads {table.name}")
+        self._has_read.add(table)
+        self._check_state(table)
+        return self.engine.read(table, self.files(table))
+
+    def stage(self, table: Table, rows: "DataFrame") -> int:
+        """Write a table, to be published when all jobs are done; returns its rows.
+
+        Raises:
+            ValueError: the job does not say that it writes this table.
+        """
+        if table not in self._may_write:
+            raise ValueError(f"the job does not say that it writes {table.name}")
+        files = self.engine.write(table, rows, aside(self.scratch, table))
+        self.staged[table] = tuple(files)
+        self._made_from[table] = {t.name: self.run_of(t) for t in self._may_read}
+        return self.rows(table)
+
+    def stage_file(self, name: str) -> Path:
+        """Where to write a file such as ``report/index.html``, to be published."""
+        path = self.scratch / FILES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def files(self, table: Table) -> TableFiles:
+        """Where the rows of :meth:`table` lie.
+
+        Raises:
+            InputError: the table is not there.
+        """
+        if table in self.staged:
+            return TableFiles(aside(self.scratch, table), self.staged[table])
+        return self.published.files(table)
+
+    def rows(self, table: Table) -> int:
+        """The number of rows of a table that this run has staged."""
+        return sum(file.rows for file in self.staged[table])
+
+    def has(self, table: Table) -> bool:
+        """Whether :meth:`files` finds the table."""
+        with suppress(InputError):
+            self.files(table)
+            return True
+        return False
+
+    def run_of(self, table: Table) -> str:
+        """The run that a table came from; this one, if it has written the table."""
+        if table in self.staged:
+            return self.ledger.run_id
+        return self.published.state.record(table).run_id
+
+    def outdated(self, table: Table) -> list[str]:
+        """The tables that were written anew since a published one was made of them."""
+        made_from = self.published.state.record(table).made_from
+        now = {name: each.run_id for name, each in self.published.state.tables.items()}
+        now |= {staged.name: self.ledger.run_id for staged in self.staged}
+        return [name for name, run_id in made_from.items() if now.get(name) != run_id]
+
+    def ledger_of(self, table: Table) -> Ledger | None:
+        """The ledger of the run that a table came from; None if it is lost."""
+        if table in self.staged:
+            return self.ledger
+        return Ledger.read(self.prefix / _LEDGERS / f"{self.run_of(table)}.json")
+
+    def changes(self) -> list[Change]:
+        """What the run has to publish."""
+        return [
+            Change(table, files, self._made_from[table])
+            for table, files in self.staged.items()
+        ]
+
+    def _check_state(self, table: Table) -> None:
+        """Refuse a table that does not belong to those that it was made from."""
+        if table in self.staged:
+            return
+        for name in self.outdated(table):
+            raise InputError(
+                f"{table.name} was made before {name} was written anew: run"
+                f" {table.written_by}, or the whole pipeline"
+            )
+
+
+class Writer:
+    """The one writer of a prefix, from :meth:`__init__` until :meth:`close`.
+
+    Attributes:
+        run_id: the name of this run in ``_tmp`` and ``_runs``: its start in UTC and
+            its process.
+        tables: those of the prefix.
+        scratch: the folder of the run's own files.
+        lock: of the prefix.
+        notes: sentences on what this run has found there.
+    """
+
+    def __init__(self, settings: RunSettings) -> None:
+        """Lock the prefix, end what a dead run was publishing, and remove its rest.
+
+        Raises:
+            PrefixInUseError: another run writes to the prefix; the message names it.
+            SettingError: a later version wrote the tables.
+            RunError: the prefix cannot be made or written.
+        """
+        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
+        prefix = prefix_of(settings)
+        self.tables = ParquetTables(prefix)
+        self._ledgers = prefix / _LEDGERS
+        self._unfinished = self._ledgers / f"{self.run_id}{_UNFINISHED}"
+        try:
+            prefix.mkdir(parents=True, exist_ok=True)
+            self.lock = Lock(prefix, self.run_id)
+            try:
+                # Of a later version's tables, nothing may be touched.
+                self.tables.current()
+                ended = self.tables.recover()
+                for ledger in self._ledgers.glob(f"*{_UNFINISHED}"):
+                    ledger.unlink()
+                self.scratch = prefix / "_tmp" / self.run_id
+                self.scratch.mkdir(parents=True)
+                self.notes = [
+                    f"The publication of run {run_id} was half done: it is ended now."
+                    for run_id in ended
+                ]
+                self.notes += _older(self.tables.current())
+            except BaseException:
+                self.lock.close()
+                raise
+        except OSError as error:
+            raise RunError(
+                f"OUTPUT_DATA_PATH_PREFIX={prefix} cannot be written: {error.strerror}"
+            ) from error
+
+    def publish(self, changes: Sequence[Change], ledger: Ledger) -> None:
+        """Publish what a run has made; the ledger gets what there is to say of it.
+
+        Raises:
+            OSError: nothing is published.
+            RunError: publishing has begun, and the next run has to end it.
+        """
+        self._reserve_room(ledger)
+        ledger.notes += self.tables.commit(changes, self.scratch)
+
+    def record(self, ledger: Ledger) -> Path:
+        """Write the ledger to ``_runs/{run}.json``; returns its path.
+
+        It is a run's last act: what else the run has written makes room first, unless
+        the next run needs it.
+
+        Raises:
+            RunError: the ledger cannot be written.
+        """
+        path = self._unfinished.with_suffix(".json")
+        self.tables.remove_replaced()
+        self._remove_scratch()
+        try:
+            path.parent.mkdir(exist_ok=True)
+            # Over what publishing has reserved, which a full disk cannot take away.
+            self._unfinished.touch()
+            with self._unfinished.open("r+b") as file:
+                file.write(ledger.as_json())
+                file.truncate()
+            flush(self._unfinished)
+            self._unfinished.rename(path)
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {error.strerror}") from error
+        return path
+
+    def close(self) -> None:
+        """Remove this run's scratch files, if the next one needs none; unlock."""
+        self._remove_scratch()
+        with suppress(OSError):
+            self._unfinished.unlink()
+        self.lock.close()
+
+    def _reserve_room(self, ledger: Ledger) -> None:
+        self._ledgers.mkdir(exist_ok=True)
+        room = 2 * len(ledger.as_json()) + _ROOM_FOR_THE_END
+        self._unfinished.write_bytes(b" " * room)
+        flush(self._unfinished)
+
+    def _remove_scratch(self) -> None:
+        if not (self.scratch / PUBLISHING).exists():
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _older(tables: Snapshot) -> list[str]:
+    records = tables.state.tables
+    older = {name: each.version for name, each in records.items() if each.is_older}
+    return [
+        f"Version {version} wrote {', '.join(n for n in older if older[n] == version)}:"
+        " a run of the whole pipeline makes them anew."
+        for version in sorted({*older.values()})
+    ]
+
+
+def prefix_of(settings: RunSettings) -> Path:
+    """Where the tables are."""
+    return Path(settings.output_data_path_prefix).absolute()

@@ -1,0 +1,1 @@
+"""Where bytes lie: inputs are read from a storage, and runs are published to one."""

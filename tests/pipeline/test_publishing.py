@@ -1,0 +1,502 @@
+"""Publishing: readers find the tables of one run, and one run at a time writes."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from jobs.engine import DataFile
+from jobs.errors import InputError, PrefixInUseError, RunError, SettingError
+from jobs.ledger import Ledger
+from jobs.publishing import parquet, version_1
+from jobs.publishing.parquet import Change, ParquetTables
+from jobs.publishing.reading import look
+from jobs.publishing.run import Writer
+from jobs.storage import local
+from jobs.tables import APP_LOADED, REJECTED_EVENTS, USERS, VIDEOS
+from tests.support.engine import run_settings
+
+TABLES = (USERS, VIDEOS, APP_LOADED)
+PAGE = "report/index.html"
+STEPS = 2 * len(TABLES) + 2  # two renames a table at the most, the page, the record
+
+
+def writer_of(prefix):
+    settings = run_settings(prefix, **{"output-data-path-prefix": str(prefix)})
+    return Writer(settings)
+
+
+@pytest.fixture
+def writer(tmp_path):
+    with closing(writer_of(tmp_path / "out")) as opened:
+        yield opened
+
+
+def written(writer, table, content, kept=()):
+    """A change that has one new data file."""
+    name = f"part-{uuid4()}.parquet"
+    folder = parquet.aside(writer.scratch, table)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(content)
+    return Change(table, (DataFile(name, 1, len(content), None),), {}, kept)
+
+
+def publish(writer, *changes):
+    writer.tables.commit(changes, writer.scratch)
+    writer.tables.remove_replaced()
+
+
+def published(prefix, table):
+    """The content of each data file, as a reader finds it."""
+    files = ParquetTables(prefix).current().files(table)
+    return sorted(path.read_text() for path in files.paths)
+
+
+def in_place(prefix, table):
+    """The content of each file in the folder of a table."""
+    paths = parquet.live(prefix, table).rglob("*")
+    return sorted(path.read_text() for path in paths if path.is_file())
+
+
+def test_a_table_is_invisible_until_it_is_published(writer):
+    change = written(writer, USERS, "new")
+    prefix = writer.tables.prefix
+    with pytest.raises(InputError, match="there is no table users yet: run events_spl"):
+        published(prefix, USERS)
+    publish(writer, change)
+    assert published(prefix, USERS) == in_place(prefix, USERS) == ["new"]
+
+
+@pytest.fixture(params=[True, False], ids=["exchange", "no exchange"])
+def can_exchange(request, monkeypatch):
+    """Whether the file system can exchange two folders."""
+    if not request.param:
+        monkeypatch.setattr(parquet, "exchange", lambda one, other: False)
+        monkeypatch.setattr(version_1, "exchange", lambda one, other: False)
+    return request.param
+
+
+def test_a_table_is_replaced_whether_or_not_folders_can_be_exchanged(
+    tmp_path, can_exchange
+):
+    for content in ("old", "new"):
+        with closing(writer_of(tmp_path)) as writer:
+            publish(writer, written(writer, VIDEOS, content))
+            assert [*writer.scratch.iterdir()] == []
+    assert published(tmp_path, VIDEOS) == in_place(tmp_path, VIDEOS) == ["new"]
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def can_link(request, monkeypatch):
+    """Whether the file system has hard links."""
+
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not request.param:
+        monkeypatch.setattr(local, "hard_link", refuse)
+    return request.param
+
+
+def test_data_files_that_stay_are_linked_or_copied(tmp_path, can_link):
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "stays"), written(writer, VIDEOS, "x"))
+    [stays] = ParquetTables(tmp_path).current().files(USERS).files
+    inode = (parquet.live(tmp_path, USERS) / stays.path).stat().st_ino
+    with closing(writer_of(tmp_path)) as writer:
+        change = written(writer, USERS, "new", kept=(stays,))
+        notes = writer.tables.commit([change], writer.scratch)
+    assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["new", "stays"]
+    assert published(tmp_path, VIDEOS) == ["x"]
+    is_linked = (parquet.live(tmp_path, USERS) / stays.path).stat().st_ino == inode
+    assert is_linked == can_link
+    assert notes == (
+        []
+        if can_link
+        else [
+            f"The file system of {tmp_path} has no hard links, so unchanged files of"
+            " users were copied."
+        ]
+    )
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(writer, tmp_path):
+    holder = f"process {os.getpid()} on .*{writer.run_id}"
+    with pytest.raises(PrefixInUseError, match=holder):
+        writer_of(tmp_path / "out")
+    writer_of(tmp_path / "other").close()
+
+
+def test_the_lock_of_a_killed_writer_needs_no_cleaning(tmp_path):
+    killed = (
+        "import os, sys; from pathlib import Path;"
+        "from tests.pipeline.test_publishing import writer_of;"
+        "writer = writer_of(Path(sys.argv[1])); (writer.scratch / 'left').touch();"
+        "os.kill(os.getpid(), 9)"
+    )
+    ended = subprocess.run([sys.executable, "-c", killed, tmp_path], check=False)
+    assert ended.returncode == -9
+    with closing(writer_of(tmp_path)) as writer:
+        assert [*(tmp_path / "_tmp").iterdir()] == [writer.scratch]
+    assert [*(tmp_path / "_tmp").iterdir()] == []
+
+
+def test_the_record_says_which_run_a_table_came_from(tmp_path):
+    runs = []
+    for table in (USERS, VIDEOS):
+        with closing(writer_of(tmp_path)) as writer:
+            publish(writer, written(writer, table, "new"))
+            runs.append({"run_id": writer.run_id, "rows": 1})
+    state = ParquetTables(tmp_path).current().state
+    assert state.origins() == {"users": runs[0], "videos": runs[1]}
+    assert state.run_id == runs[1]["run_id"]
+
+
+class Killed(BaseException):
+    """As good as kill -9: the writer does nothing more."""
+
+
+@pytest.fixture
+def ends_after(monkeypatch, can_exchange):
+    """Makes what publishing does to the file system fail after a number of steps."""
+
+    @contextmanager
+    def end_after(steps, error):
+        def counted(step):
+            def take(*arguments):
+                nonlocal steps
+                if steps == 0:
+                    raise error
+                steps -= 1
+                return step(*arguments)
+
+            return take
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", counted(Path.rename))
+            patched.setattr(Path, "replace", counted(Path.replace))
+            if can_exchange:
+                patched.setattr(parquet, "exchange", counted(local.exchange))
+            yield
+
+    return end_after
+
+
+class Died:
+    """A run that has yet to publish tables and a page in the place of older ones."""
+
+    def __init__(self, prefix):
+        for content in ("old", "new"):
+            self.writer = writer_of(prefix)
+            self.changes = [written(self.writer, t, content) for t in TABLES]
+            page = self.writer.scratch / parquet.FILES / PAGE
+            page.parent.mkdir(parents=True)
+            page.write_text(content)
+            if content == "old":
+                publish(self.writer, *self.changes)
+                self.writer.close()
+
+    def publish(self):
+        self.writer.tables.commit(self.changes, self.writer.scratch)
+
+    def leave(self):
+        """Let go of the lock, as the kernel does for a process that was killed."""
+        self.writer.lock.close()
+
+
+@pytest.fixture
+def died(tmp_path):
+    return Died(tmp_path)
+
+
+def assert_ended_by_the_next_run(prefix, run_id):
+    with closing(writer_of(prefix)) as writer:
+        snapshot = writer.tables.current()
+        assert snapshot.half_done is None
+        for table in TABLES:
+            assert published(prefix, table) == in_place(prefix, table) == ["new"]
+            assert snapshot.state.record(table).run_id == run_id
+        assert (prefix / PAGE).read_text() == "new"
+        assert [*(prefix / "_tmp").iterdir()] == [writer.scratch]
+
+
+@pytest.mark.parametrize("steps", range(STEPS + 1))
+def test_a_reader_finds_one_run_and_the_next_run_ends_what_was_begun(
+    tmp_path, died, ends_after, steps
+):
+    with ends_after(steps, Killed()), suppress(Killed):
+        died.publish()
+    died.leave()
+    assert [published(tmp_path, table) for table in TABLES] == [["new"]] * 3
+    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+def test_an_error_while_publishing_leaves_the_rest_to_the_next_run(
+    tmp_path, died, ends_after, can_exchange, steps
+):
+    with ends_after(steps, OSError(errno.EIO, "Input/output error")):
+        if can_exchange and steps > len(TABLES) + 1:
+            died.publish()
+        else:
+            with pytest.raises(RunError, match=r"half done, and the next run ends it"):
+                died.publish()
+    died.writer.record(Ledger(died.writer.run_id, {}))
+    died.writer.close()
+    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+
+
+def test_a_run_that_cannot_end_what_another_began_leaves_it_to_the_next(
+    tmp_path, died, ends_after
+):
+    with ends_after(1, OSError(errno.EIO, "")), pytest.raises(RunError):
+        died.publish()
+    died.writer.close()
+    for steps in (0, 1):
+        with ends_after(steps, OSError(errno.EIO, "")), pytest.raises(RunError):
+            writer_of(tmp_path)
+    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+
+
+def test_removing_files_alone_is_published_as_well_after_a_kill(tmp_path, ends_after):
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "stays"))
+    [stays] = ParquetTables(tmp_path).current().files(USERS).files
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "goes", kept=(stays,)))
+    for steps in range(3):
+        died = writer_of(tmp_path)
+        parquet.aside(died.scratch, USERS).mkdir(parents=True)
+        with ends_after(steps, Killed()), suppress(Killed):
+            died.tables.commit([Change(USERS, (), {}, kept=(stays,))], died.scratch)
+        died.lock.close()
+        assert published(tmp_path, USERS) == ["stays"]
+        writer_of(tmp_path).close()
+        assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["stays"]
+
+
+def test_a_reader_changes_nothing_of_what_a_dead_run_left(tmp_path, died, ends_after):
+    with ends_after(1, Killed()), suppress(Killed):
+        died.publish()
+    died.leave()
+    before = sorted(tmp_path.rglob("*"))
+    assert ParquetTables(tmp_path).current().half_done == died.writer.run_id
+    assert published(tmp_path, USERS) == ["new"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_look_that_a_publication_came_between_is_taken_again(tmp_path):
+    looks = []
+
+    def at(tables):
+        looks.append(tables.files(USERS))
+        if len(looks) == 1:
+            with closing(writer_of(tmp_path)) as writer:
+                publish(writer, written(writer, USERS, "new"))
+            raise FileNotFoundError
+        return [path.read_text() for path in looks[-1].paths]
+
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "old"))
+    assert look(tmp_path, at) == ["new"]
+    assert len(looks) == 2
+    with pytest.raises(ZeroDivisionError):
+        look(tmp_path, lambda _: 1 // 0)
+
+
+def test_a_look_that_never_comes_to_its_end_says_so(tmp_path):
+    def at(_):
+        with closing(writer_of(tmp_path)) as writer:
+            publish(writer, written(writer, USERS, "new"))
+
+    with pytest.raises(RunError, match="runs publish faster than their tables can be"):
+        look(tmp_path, at)
+
+
+@pytest.mark.parametrize("content", ["{", "\0" * 40, "null", '{"format": 2}'])
+def test_a_damaged_record_is_named_and_what_to_do_works(tmp_path, content):
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "old"))
+    record = tmp_path / "_tables" / "current.json"
+    record.write_text(content)
+    for open_prefix in (writer_of, lambda prefix: ParquetTables(prefix).current()):
+        with pytest.raises(RunError, match=r"current.json: it is damaged .* remove it"):
+            open_prefix(tmp_path)
+    record.unlink()
+    with closing(writer_of(tmp_path)) as writer:
+        assert "users" in writer.notes[0]
+        publish(writer, written(writer, USERS, "new"))
+    assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["new"]
+
+
+def test_the_tables_of_a_later_version_are_refused_and_not_touched(tmp_path):
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "old"))
+    record = tmp_path / "_tables" / "current.json"
+    told = json.loads(record.read_text())
+    record.write_text(json.dumps(told | {"format": 99, "version": "9.0"}))
+    (tmp_path / "_tmp" / "its own").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SettingError, match=r"PREFIX=.*format 99, which version 9.0 wr"):
+        writer_of(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_data_file_that_is_gone_is_named_with_the_job_that_makes_it(tmp_path):
+    with closing(writer_of(tmp_path)) as writer:
+        publish(writer, written(writer, USERS, "old"))
+    [file] = parquet.live(tmp_path, USERS).iterdir()
+    file.unlink()
+    with pytest.raises(InputError, match=rf"{file}: it is gone; run events_split aga"):
+        published(tmp_path, USERS)
+
+
+def test_nothing_is_published_if_the_ledger_has_no_place(tmp_path, died):
+    shutil.rmtree(tmp_path / "_runs", ignore_errors=True)
+    (tmp_path / "_runs").touch()
+    with pytest.raises(OSError, match="_runs"):
+        died.writer.publish(died.changes, Ledger(died.writer.run_id, {}))
+    died.writer.close()
+    assert [published(tmp_path, table) for table in TABLES] == [["old"]] * 3
+
+
+def test_what_was_replaced_and_cannot_be_removed_is_left_to_a_later_run(
+    tmp_path, died, monkeypatch, can_exchange
+):
+    def is_held_open(path, **_):
+        raise OSError(errno.EBUSY, "Device or resource busy", path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", is_held_open)
+        died.publish()
+        died.writer.tables.remove_replaced()
+        died.writer.close()
+        assert [published(tmp_path, table) for table in TABLES] == [["new"]] * 3
+        assert died.writer.scratch.exists()
+    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+
+
+def test_a_failed_run_keeps_its_rejected_lines_until_others_are_published(tmp_path):
+    def keep(content):
+        with closing(writer_of(tmp_path)) as writer:
+            written(writer, REJECTED_EVENTS, content)
+            return writer.tables.keep_failed(REJECTED_EVENTS, writer.scratch)
+
+    def publish_rows(table, content):
+        with closing(writer_of(tmp_path)) as writer:
+            publish(writer, written(writer, table, content))
+
+    publish_rows(REJECTED_EVENTS, "old")
+    kept = [keep(content) for content in ("one", "two")]
+    for folder, content in zip(kept, ("one", "two"), strict=True):
+        assert [path.read_text() for path in folder.iterdir()] == [content]
+    assert published(tmp_path, REJECTED_EVENTS) == ["old"]
+    publish_rows(USERS, "new")
+    assert kept[0].exists()
+    publish_rows(REJECTED_EVENTS, "new")
+    assert not (tmp_path / "_failed").exists()
+
+
+def test_what_a_dead_run_has_not_begun_to_publish_is_removed(tmp_path):
+    died = writer_of(tmp_path)
+    written(died, USERS, "unchecked")
+    died.lock.close()
+    with closing(writer_of(tmp_path)) as writer:
+        assert writer.tables.current().state.tables == {}
+        assert [*(tmp_path / "_tmp").iterdir()] == [writer.scratch]
+
+
+def test_a_prefix_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"OUTPUT_DATA_PATH_PREFIX=.*file/out cannot"):
+        writer_of(tmp_path / "file" / "out")
+
+
+def test_a_ledger_is_written_under_the_run_and_read_again(writer):
+    ledger = Ledger(writer.run_id, {"name": "ü"}, status="done")
+    path = writer.record(ledger)
+    assert path == writer.tables.prefix / "_runs" / f"{writer.run_id}.json"
+    assert Ledger.read(path) == ledger
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_path_that_is_no_text_stops_no_ledger(writer):
+    path = writer.record(Ledger(writer.run_id, {"path": os.fsdecode(b"/\xff")}))
+    assert json.loads(path.read_text())["settings"] == {"path": os.fsdecode(b"/\xff")}
+
+
+@pytest.mark.parametrize("content", ["", "{", "\0" * 40, "null", '["run_id"]', "{}"])
+def test_a_ledger_that_was_cut_short_counts_as_lost(tmp_path, content):
+    (tmp_path / "ledger.json").write_text(content)
+    assert Ledger.read(tmp_path / "ledger.json") is None
+    assert Ledger.read(tmp_path / "nowhere.json") is None
+
+
+def test_a_ledger_that_was_never_ended_is_removed(tmp_path, died):
+    died.writer.publish(died.changes, Ledger(died.writer.run_id, {}))
+    died.leave()
+    assert {path.suffix for path in (tmp_path / "_runs").iterdir()} == {".unfinished"}
+    writer_of(tmp_path).close()
+    assert [*(tmp_path / "_runs").iterdir()] == []
+
+
+def of_version_1(prefix, run_id, content, table, folder=None):
+    """A table as version 0.1 wrote it."""
+    folder = folder or parquet.live(prefix, table)
+    folder.mkdir(parents=True)
+    (folder / "part-0.parquet").write_text(content)
+    (folder / "_run.json").write_text(json.dumps({"run_id": run_id, "rows": 1}))
+
+
+def test_tables_of_version_1_are_named_and_replaced(tmp_path):
+    for table in TABLES:
+        of_version_1(tmp_path, "r1", "old", table)
+    with pytest.raises(
+        InputError, match=r"users was written by version 0\.1: run event"
+    ):
+        ParquetTables(tmp_path).current().files(USERS)
+    with closing(writer_of(tmp_path)) as writer:
+        assert writer.notes == [
+            "Version 0.1 wrote app_loaded, users, videos: a run of the whole pipeline"
+            " makes them anew."
+        ]
+        publish(writer, written(writer, USERS, "new"))
+    assert in_place(tmp_path, USERS) == ["new"]
+    with closing(writer_of(tmp_path)) as writer:
+        assert "app_loaded, videos:" in writer.notes[0]
+
+
+@pytest.mark.parametrize("moved", range(len(TABLES) + 1))
+@pytest.mark.parametrize("record", ["whole", "lost"])
+def test_a_publication_that_version_1_left_half_done_is_ended(
+    tmp_path, can_exchange, moved, record
+):
+    died = tmp_path / "_tmp" / "r2"
+    for number, table in enumerate(TABLES):
+        new, old = parquet.live(tmp_path, table), died / table.name
+        if number >= moved:
+            new, old = old, new
+        of_version_1(tmp_path, "r1", "old", table, folder=old)
+        of_version_1(tmp_path, "r2", "new", table, folder=new)
+        if record == "lost":
+            (died / table.name / "_run.json").write_text("")
+    (died / "files" / "report").mkdir(parents=True)
+    (died / "files" / PAGE).write_text("new")
+    (tmp_path / "report").mkdir()
+    (died / "publishing").touch()
+    with closing(writer_of(tmp_path)) as writer:
+        assert writer.notes[0] == (
+            "The publication of run r2 was half done: it is ended now."
+        )
+    for table in TABLES:
+        content = parquet.live(tmp_path, table) / "part-0.parquet"
+        assert content.read_text() == "new"
+    assert (tmp_path / PAGE).read_text() == "new"
+    assert [*(tmp_path / "_tmp").iterdir()] == []
