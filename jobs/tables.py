@@ -114,7 +114,10 @@ FACT_USER_SESSION = Table(
 WEEKLY_SUMMARY = Table(
     "weekly_summary",
     "mart",
-    _columns("total_registered BIGINT, total_converted BIGINT, conversion_rate INT"),
+    _columns(
+        "week_start DATE, total_registered BIGINT, total_converted BIGINT",
+        "conversion_rate INT, is_complete BOOLEAN",
+    ),
     _WEEK,
 )
 WEEKLY_RETENTION = Table(

@@ -23,10 +23,12 @@ def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
     registrations = engine.read(USER_REGISTRATION)
     loads = engine.read(APP_LOADED)
     first_registrations = engine.hold(model.first_registrations(registrations))
+    newest_event = engine.hold(model.newest_event(registrations, loads))
     summary = engine.hold(
         model.weekly_summary(
             first_registrations,
             loads,
+            newest_event,
             settings.conversion_mode,
             settings.conversion_week_offset,
         )
@@ -37,7 +39,7 @@ def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
         model.weekly_retention(
             first_registrations,
             loads,
-            model.newest_event(registrations, loads),
+            newest_event,
             settings.retention_weeks,
         ),
     )

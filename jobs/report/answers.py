@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jobs.ledger import LineAccount
 from jobs.report import significance
@@ -69,7 +68,7 @@ def answers(
             "time_zone": rules.get("reporting_timezone"),
         },
         "lines": lines and _lines(lines),
-        "conversion": _conversion(counts.conversion_by_week, newest.get("app"), rules),
+        "conversion": _conversion(counts.conversion_by_week, rules),
         "retention": _retention(counts.retention_by_week),
         **_first_sessions(counts.first_sessions_by_genre),
         "dropoff": dropoff(counts.dropoff_by_version, limits),
@@ -134,17 +133,15 @@ def _instant(micros: int | None) -> str | None:
     return f"{_EPOCH + timedelta(microseconds=micros):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def _conversion(
-    weeks: Sequence[Row], newest: int | None, rules: Mapping[str, Any]
-) -> Answer:
+def _conversion(weeks: Sequence[Row], rules: Mapping[str, Any]) -> Answer:
     by_week = [
         {
             "registration_week": week,
-            "week_start": _monday(week),
-            "is_finished": _is_finished(week, newest, rules),
+            "week_start": start.isoformat(),
+            "is_finished": is_complete,
             **rate(converted, registered),
         }
-        for week, registered, converted in sorted(weeks)
+        for week, start, registered, converted, is_complete in sorted(weeks)
     ]
     return {
         "mode": rules.get("conversion_mode"),
@@ -155,40 +152,28 @@ def _conversion(
     }
 
 
-def _is_finished(
-    week: str, newest: int | None, rules: Mapping[str, Any]
-) -> bool | None:
-    """Whether the week that decides had ended by the newest app event."""
-    if newest is None or "conversion_week_offset" not in rules:
-        return None
-    zone = ZoneInfo(rules["reporting_timezone"])
-    today = (_EPOCH + timedelta(microseconds=newest)).astimezone(zone).date()
-    weeks = timedelta(weeks=rules["conversion_week_offset"] + 1)
-    return date.fromisoformat(_monday(week)) + weeks <= today
-
-
 def _together(rates: Iterable[Answer]) -> Answer:
     counted = [(known["count"], known["total"]) for known in rates]
     return rate(sum(some for some, _ in counted), sum(all_ for _, all_ in counted))
 
 
 def _retention(weeks: Sequence[Row]) -> list[Answer]:
-    cohorts: dict[tuple[str, int], list[Answer]] = defaultdict(list)
-    for week, weeks_after, registered, active, is_complete in sorted(weeks):
+    cohorts: dict[tuple[str, date, int], list[Answer]] = defaultdict(list)
+    for week, start, weeks_after, registered, active, is_complete in sorted(weeks):
         known = rate(active, registered)
         if not is_complete:
             known |= {"rate": None, "low": None, "high": None}
-        cohorts[week, registered].append(
+        cohorts[week, start, registered].append(
             {"weeks_after": weeks_after, "is_complete": is_complete, **known}
         )
     return [
         {
             "registration_week": week,
-            "week_start": _monday(week),
+            "week_start": start.isoformat(),
             "registered": registered,
             "weeks": of_cohort,
         }
-        for (week, registered), of_cohort in cohorts.items()
+        for (week, start, registered), of_cohort in cohorts.items()
     ]
 
 
@@ -260,11 +245,6 @@ def _highest_first(group: Answer) -> tuple[Any, ...]:
 
 def _unknown_last(name: str | None) -> tuple[bool, str]:
     return name is None, name or ""
-
-
-def _monday(week: str) -> str:
-    """The day that an ISO week, ``YYYY-WW``, begins on."""
-    return date.fromisocalendar(int(week[:4]), int(week[5:]), 1).isoformat()
 
 
 def _rounded(share: float | None) -> float | None:

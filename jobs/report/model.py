@@ -73,13 +73,20 @@ def instants(family: str, events: DataFrame, column: str) -> DataFrame:
 
 def conversion_by_week(summary: DataFrame) -> DataFrame:
     """One row per registration week: what the report takes of weekly_summary."""
-    return summary.select("registration_week", "total_registered", "total_converted")
+    return summary.select(
+        "registration_week",
+        "week_start",
+        "total_registered",
+        "total_converted",
+        "is_complete",
+    )
 
 
 def retention_by_week(retention: DataFrame) -> DataFrame:
     """One row per cohort and week after: what the report takes of weekly_retention."""
     return retention.select(
         "registration_week",
+        "week_start",
         "weeks_after",
         "total_registered",
         "active_users",

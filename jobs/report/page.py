@@ -133,7 +133,7 @@ def _hottest(cohorts: Sequence[Answer]) -> float:
 
 def _of_last_weeks(conversion: Answer) -> Answer:
     shown = conversion["by_week"][-MOST_WEEKS:]
-    over = (week["high"] for week in shown if week["is_finished"] is not False)
+    over = (week["high"] for week in shown if week["is_finished"])
     highest = max(over, default=0)
     return conversion | {
         "shown": shown,

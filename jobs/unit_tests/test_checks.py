@@ -50,9 +50,11 @@ REGISTRATION = {
     "derived_tstamp_day": "2021-01-01",
 }
 SUMMARY = {
+    "week_start": "2020-12-28",
     "total_registered": 1,
     "total_converted": 0,
     "conversion_rate": 0,
+    "is_complete": False,
     "registration_week": "2020-53",
 }
 RETENTION = {

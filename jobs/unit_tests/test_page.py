@@ -1,6 +1,8 @@
 """What stands on the page, as text; jobs/page_tests opens it in a browser."""
 
 import re
+from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -13,11 +15,12 @@ RULES = {
     "conversion_mode": "first",
     "conversion_week_offset": 1,
 }
+MONDAY = date(2020, 12, 28)
 COUNTS = Counts(
     first_sessions_by_genre=[("a<b", 40, 20, 10, 40)],
     dropoff_by_version=[("i", "1", 100, 50, 9, 1), ("i", "2", 100, 10, 9, 1)],
-    conversion_by_week=[("2020-53", 100, 18)],
-    retention_by_week=[("2020-53", 0, 100, 18, True)],
+    conversion_by_week=[("2020-53", MONDAY, 100, 18, True)],
+    retention_by_week=[("2020-53", MONDAY, 0, 100, 18, True)],
     newest_events=[("app", 1_611_530_848_640_000)],
 )
 
@@ -50,6 +53,18 @@ def test_it_answers_in_sentences():
 def test_it_says_what_coming_back_means(mode, offset, sentence):
     known = {"conversion_mode": mode, "conversion_week_offset": offset}
     assert sentence in text_of(RULES | known if mode else {})
+
+
+def test_a_week_is_finished_if_the_answers_say_so():
+    weeks = [
+        ("2020-53", MONDAY, 100, 18, True),
+        ("2021-01", date(2021, 1, 4), 100, 2, False),
+    ]
+    counts = replace(COUNTS, conversion_by_week=weeks)
+    assert "Of those whose week is over, it is 18 %" in text_of(counts=counts)
+    html = page(answers(counts, None, RULES, DEFAULTS))
+    assert re.findall("<td>(yes|not yet)</td>", html) == ["yes", "not yet"]
+    assert html.count('class="week open"') == 1
 
 
 def test_it_is_one_small_file_without_a_script_or_an_address():

@@ -1,8 +1,7 @@
 """What the report counts, and what it makes of the counts."""
 
 import json
-
-import pytest
+from datetime import date
 
 from jobs.ledger import LineAccount
 from jobs.report import model
@@ -76,11 +75,14 @@ def test_the_newest_event_of_each_family_is_told(table, rows_of):
 
 
 def test_weekly_tables_are_taken_as_they_are(table, rows_of):
-    summary = table(WEEKLY_SUMMARY.schema, [[3, 1, 33, "2020-53"]])
-    assert rows_of(model.conversion_by_week(summary)) == [("2020-53", 3, 1)]
+    start = date(2020, 12, 28)
+    summary = table(WEEKLY_SUMMARY.schema, [[start, 3, 1, 33, False, "2020-53"]])
+    weeks = rows_of(model.conversion_by_week(summary))
+    assert weeks == [("2020-53", start, 3, 1, False)]
     row = ["2020-12-28", 2, 3, 1, None, False, "2020-53"]
     retention = table(WEEKLY_RETENTION.schema, [row])
-    assert rows_of(model.retention_by_week(retention)) == [("2020-53", 2, 3, 1, False)]
+    cohort_weeks = rows_of(model.retention_by_week(retention))
+    assert cohort_weeks == [("2020-53", start, 2, 3, 1, False)]
 
 
 def test_no_rows_give_no_counts(table, rows_of):
@@ -112,38 +114,41 @@ def test_a_rate_has_its_interval():
     }
 
 
-@pytest.mark.parametrize(
-    ("newest", "is_finished"),
-    # The week after 2020-53 ends with Sunday, in New York.
-    [("2021-01-11T04:59:59Z", False), ("2021-01-11T05:00:00Z", True)],
-)
-def test_a_week_converts_to_the_end_of_the_week_that_counts(newest, is_finished):
-    found = answered(
-        conversion_by_week=[("2020-53", 10, 2)],
-        newest_events=[("app", micros(newest))],
-    )["conversion"]
-    [week] = found["by_week"]
-    assert (week["week_start"], week["is_finished"]) == ("2020-12-28", is_finished)
-    assert found["overall"]["total"] == 10
-    assert found["finished"]["total"] == (10 if is_finished else 0)
-
-
-def test_without_its_ledger_nobody_knows_whether_a_week_is_finished():
+def test_whether_a_week_is_finished_is_what_the_table_says():
+    # No newest event, no settings and no name of a week could tell.
     found = answered(
         rules={},
-        conversion_by_week=[("2020-53", 10, 2)],
-        newest_events=[("app", micros("2022-01-01T00:00:00Z"))],
-    )
-    assert found["conversion"]["by_week"][0]["is_finished"] is None
+        conversion_by_week=[
+            ("b", date(2021, 1, 4), 5, 1, False),
+            ("a", date(2020, 12, 28), 10, 2, True),
+        ],
+    )["conversion"]
+    weeks = [(week["week_start"], week["is_finished"]) for week in found["by_week"]]
+    assert weeks == [("2020-12-28", True), ("2021-01-04", False)]
+    assert found["finished"] == rate(2, 10)
+    assert found["overall"] == rate(3, 15)
+
+
+def test_no_week_is_finished_without_a_week():
+    found = answered()["conversion"]
+    assert found["finished"] == found["overall"] == rate(0, 0)
+
+
+def test_without_their_ledger_the_lines_and_the_time_zone_are_unknown():
+    found = answered(rules={})
     assert found["data"]["time_zone"] is None
     assert found["lines"] is None
 
 
 def test_an_unfinished_cohort_week_has_no_rate():
+    start = date(2020, 12, 28)
     [cohort] = answered(
-        retention_by_week=[("2020-53", 1, 4, 1, False), ("2020-53", 0, 4, 4, True)]
+        retention_by_week=[
+            ("2020-53", start, 1, 4, 1, False),
+            ("2020-53", start, 0, 4, 4, True),
+        ]
     )["retention"]
-    assert cohort["registered"] == 4
+    assert (cohort["week_start"], cohort["registered"]) == ("2020-12-28", 4)
     assert [week["rate"] for week in cohort["weeks"]] == [1.0, None]
     assert cohort["weeks"][1]["count"] == 1
 
@@ -218,8 +223,14 @@ def test_the_same_counts_in_another_order_give_the_same_bytes():
     given: dict[str, list[tuple[object, ...]]] = {
         "first_sessions_by_genre": [("a", 2, 1, 1, 2), ("b", 2, 1, 1, 2)],
         "dropoff_by_version": [("i", "1", 9, 4, 2, 1), (None, "1", 9, 4, 2, 1)],
-        "conversion_by_week": [("2020-53", 3, 1), ("2021-01", 3, 1)],
-        "retention_by_week": [("2020-53", 0, 3, 1, True), ("2021-01", 0, 3, 1, True)],
+        "conversion_by_week": [
+            ("2020-53", date(2020, 12, 28), 3, 1, True),
+            ("2021-01", date(2021, 1, 4), 3, 1, False),
+        ],
+        "retention_by_week": [
+            ("2020-53", date(2020, 12, 28), 0, 3, 1, True),
+            ("2021-01", date(2021, 1, 4), 0, 3, 1, True),
+        ],
         "newest_events": [("app", 1), ("playback", 2)],
     }
     turned = {name: list(reversed(rows)) for name, rows in given.items()}
