@@ -211,7 +211,7 @@ def _groups(versions: Sequence[Row]) -> list[Group]:
 def _compared(
     groups: Sequence[Counted], everything: Counted, limits: ReportSettings
 ) -> list[Answer]:
-    """Each group's rate against that of all others, and whether it is flagged."""
+    """Each group's rate against that of all others, and whether it stands out."""
     others = [(everything[0] - some, everything[1] - all_) for some, all_ in groups]
     tests = list(map(significance.difference, groups, others))
     q_values = iter(significance.q_values([test[0] for test in tests if test]))
@@ -219,6 +219,7 @@ def _compared(
     for group, other, test in zip(groups, others, tests, strict=True):
         p, name = test or (None, None)
         q = next(q_values) if test else None
+        judged = (q, group, other, limits)
         found.append(
             {
                 **rate(*group),
@@ -226,7 +227,8 @@ def _compared(
                 "test": name,
                 "p": _shortened(p),
                 "q": _shortened(q),
-                "is_flagged": significance.is_abnormally_high(q, group, other, limits),
+                "is_flagged": significance.is_abnormally_high(*judged),
+                "is_suspicious": significance.is_suspiciously_high(*judged),
             }
         )
     return found

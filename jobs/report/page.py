@@ -180,7 +180,6 @@ def _groups(dropoff: Answer) -> Answer:
 def _verdict(rate: Answer, limits: Answer) -> str:
     if rate["is_flagged"]:
         return "flagged"
-    if rate["total"] >= limits["dropoff_min_sessions"]:
-        return "ordinary"
-    is_unlikely = rate["q"] is not None and rate["q"] <= limits["dropoff_max_q"]
-    return "suspicious" if is_unlikely and rate["rate"] > rate["others_rate"] else "few"
+    if rate["is_suspicious"]:
+        return "suspicious"
+    return "few" if rate["total"] < limits["dropoff_min_sessions"] else "ordinary"

@@ -67,6 +67,25 @@ def test_a_week_is_finished_if_the_answers_say_so():
     assert html.count('class="week open"') == 1
 
 
+@pytest.mark.parametrize(
+    ("is_flagged", "is_suspicious", "total", "verdict"),
+    [
+        (False, False, 30, "ordinary"),
+        (False, False, 29, "few"),
+        (False, True, 30, "suspicious"),
+        (True, False, 29, "flagged"),
+    ],
+)
+def test_a_verdict_is_what_the_answers_say(is_flagged, is_suspicious, total, verdict):
+    found = answers(COUNTS, None, RULES, DEFAULTS)
+    group = found["dropoff"]["by_app_version"][0]
+    told = {"is_flagged": is_flagged, "is_suspicious": is_suspicious, "total": total}
+    group["sessions"] |= told
+    name = '<th scope="row"><bdi>i</bdi> · <bdi>1</bdi></th>'
+    rows = re.findall(rf'<tr class="is-(\w+)">\s*{name}', page(found))
+    assert rows == [verdict]
+
+
 def test_it_is_one_small_file_without_a_script_or_an_address():
     html = page(answers(COUNTS, None, RULES, DEFAULTS))
     assert html.startswith("<!doctype html>")

@@ -209,7 +209,31 @@ def test_a_single_group_has_nobody_to_be_held_against():
     [group] = found["by_device_os"]
     assert group["device_os"] is None
     alone = {"others_rate": None, "test": None, "p": None, "q": None}
-    assert group["sessions"] == rate(1, 3) | alone | {"is_flagged": False}
+    verdict = {"is_flagged": False, "is_suspicious": False}
+    assert group["sessions"] == rate(1, 3) | alone | verdict
+
+
+def test_a_high_dropoff_of_too_few_sessions_is_suspicious():
+    found = dropoff(
+        [("i", "1", 12, 11, 40, 38), ("i", "2", 1000, 200, 1000, 200)], DEFAULTS
+    )
+    few, many = found["by_app_version"]
+    assert (few["sessions"]["is_flagged"], few["sessions"]["is_suspicious"]) == (
+        False,
+        True,
+    )
+    # Each rate has a verdict of its own.
+    of_first = few["first_sessions"]
+    assert (of_first["is_flagged"], of_first["is_suspicious"]) == (True, False)
+    assert many["sessions"]["is_suspicious"] is False
+
+
+def test_no_sessions_are_not_suspicious():
+    assert dropoff([], DEFAULTS)["by_app_version"] == []
+    [group, _] = dropoff([("i", "1", 1, 1, 0, 0), ("i", "2", 1, 0, 0, 0)], DEFAULTS)[
+        "by_app_version"
+    ]
+    assert group["first_sessions"]["is_suspicious"] is False
 
 
 def test_lines_stand_in_one_order():
