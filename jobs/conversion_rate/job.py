@@ -43,11 +43,9 @@ def run(engine: Engine, settings: ConversionRateSettings) -> JobResult:
             settings.retention_weeks,
         ),
     )
-    [(registered, converted)] = engine.collect(model.overall(summary))
-    return JobResult(
-        figures={"total_registered": registered, "total_converted": converted},
-        headline=f"Metric: {percent(converted, registered)}",
-    )
+    [overall] = engine.collect(model.overall(summary), model.Overall)
+    rate = percent(overall.total_converted, overall.total_registered)
+    return JobResult(figures=overall._asdict(), headline=f"Metric: {rate}")
 
 
 JOB = Job(

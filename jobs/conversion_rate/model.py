@@ -1,5 +1,7 @@
 """The rules for conversion: who registered in a week, and who came back in which."""
 
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -75,12 +77,19 @@ def weekly_summary(
     )
 
 
+class Overall(NamedTuple):
+    """The users of all weeks."""
+
+    total_registered: int
+    total_converted: int
+
+
 def overall(summary: DataFrame) -> DataFrame:
-    """One row: registered and converted users of all weeks, 0 where there are none."""
+    """One row, as :class:`Overall`; without any week, both totals are 0."""
     return summary.agg(
         *(
             F.coalesce(F.sum(total), F.lit(0)).cast("bigint").alias(total)
-            for total in ("total_registered", "total_converted")
+            for total in Overall._fields
         )
     )
 

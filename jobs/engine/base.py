@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jobs.engine.store import Store, find_table
 from jobs.errors import RunError
@@ -20,6 +20,7 @@ TextFunction = Callable[[str | None], str | None]
 Rewrite = Callable[["DataFrame", Mapping[str, TextFunction]], "DataFrame"]
 """What :meth:`Engine.rewrite` is, wherever lines are judged."""
 Rule = Callable[["DataFrame", Rewrite], "DataFrame"]
+Result = TypeVar("Result", bound=NamedTuple)
 
 
 class Engine(ABC):
@@ -66,9 +67,26 @@ class Engine(ABC):
     def release(self) -> None:
         """Forget what is held; DataFrames made of it are of no use any more."""
 
-    @abstractmethod
-    def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
-        """A small result, as tuples."""
+    def collect(self, rows: "DataFrame", into: type[Result]) -> list[Result]:
+        """A small result, by name.
+
+        Args:
+            rows: what to compute.
+            into: the NamedTuple of a row. It has a field for each column, in any order.
+
+        Raises:
+            ValueError: the columns have other names than the fields.
+        """
+        columns = rows.columns
+        if sorted(columns) != sorted(into._fields):
+            raise ValueError(
+                f"the columns are {', '.join(columns)}, and the fields of"
+                f" {into.__name__} are {', '.join(into._fields)}"
+            )
+        places = [columns.index(field) for field in into._fields]
+        return [
+            into._make(row[place] for place in places) for row in self._collect(rows)
+        ]
 
     @abstractmethod
     def rewrite(
@@ -102,6 +120,10 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the session; held rows are gone."""
+
+    @abstractmethod
+    def _collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
+        """A small result, each row in the order of its columns."""
 
     @abstractmethod
     def _read(self, table: Table, folder: Path) -> "DataFrame": ...

@@ -72,7 +72,7 @@ class DuckDBEngine(Engine):
         while self._held:
             self._connection.execute(f"DROP TABLE {self._held.pop()}")
 
-    def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
+    def _collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
         return self._connection.execute(sql_of(rows)).fetchall()
 
     def rewrite(

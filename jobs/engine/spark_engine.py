@@ -126,7 +126,7 @@ class SparkEngine(Engine):
         while self._held:
             self._held.pop().unpersist()
 
-    def collect(self, rows: DataFrame) -> list[tuple[Any, ...]]:
+    def _collect(self, rows: DataFrame) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows.collect()]
 
     def rewrite(
@@ -144,7 +144,7 @@ class SparkEngine(Engine):
     def query(self, sql: str, tables: Iterable[Table]) -> list[tuple[Any, ...]]:
         for table in tables:
             self.read(table).createOrReplaceTempView(table.name)
-        return self.collect(self._session.sql(sql))
+        return self._collect(self._session.sql(sql))
 
     def name(self, table: Table, folder: Path) -> None:
         columns = ", ".join(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.engine import Engine, Rewrite, find_inputs
 from jobs.errors import InputError, TooManyRejectedError
@@ -55,9 +55,9 @@ def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
     key = settings.pseudonym_key
 
     judged = engine.judged(inputs, FIELDS, Judge(key))
-    tally = {
-        (outcome, detail): lines
-        for outcome, detail, lines in engine.collect(model.tally(judged))
+    tally: dict[tuple[str, Any], int] = {
+        (counted.outcome, counted.detail): counted.lines
+        for counted in engine.collect(model.tally(judged), model.Tally)
     }
     if not tally:
         raise InputError(

@@ -4,6 +4,8 @@ Rows of ``lines`` are those of ``Engine.judged``: raw, source_file, is_object, a
 every one of FIELDS as text.
 """
 
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -272,8 +274,16 @@ def only(judged: DataFrame, table: Table) -> DataFrame:
     return judged.where(~is_rejected() & is_event_of(table))
 
 
+class Tally(NamedTuple):
+    """How many lines had one outcome and detail."""
+
+    outcome: str
+    detail: str | None
+    lines: int
+
+
 def tally(judged: DataFrame) -> DataFrame:
-    """How many lines had each outcome and detail."""
+    """One row per outcome and detail: how many lines had them, as :class:`Tally`."""
     return (
         judged.select(outcome().alias("outcome"), detail().alias("detail"))
         .groupBy("outcome", "detail")

@@ -13,6 +13,7 @@ from jobs.ledger import LineAccount
 from jobs.report.answers import Counts, answers
 from jobs.report.page import page
 from jobs.unit_tests.conftest import micros
+from jobs.unit_tests.counts import counts
 from jobs.unit_tests.simulation import DEFAULTS
 
 PHONE, DESKTOP = 390, 1280
@@ -69,14 +70,14 @@ def ordinary(**given: Any) -> Counts:
         ],
         "newest_events": NEWEST,
     }
-    return Counts(**rows | given)
+    return counts(**rows | given)
 
 
-def rendered(counts: Counts, lines: LineAccount | None = ACCOUNT) -> str:
-    return page(answers(counts, lines, RULES, DEFAULTS))
+def rendered(known: Counts, lines: LineAccount | None = ACCOUNT) -> str:
+    return page(answers(known, lines, RULES, DEFAULTS))
 
 
-EMPTY = Counts([], [], [], [], [])
+EMPTY = counts()
 
 
 class Opened:

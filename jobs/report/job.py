@@ -30,16 +30,21 @@ def run(engine: Engine, settings: ReportSettings) -> JobResult:
 
     sessions = engine.read(FACT_USER_SESSION)
     counts = answers.Counts(
-        engine.collect(model.first_sessions_by_genre(sessions)),
-        engine.collect(model.dropoff_by_version(sessions)),
-        engine.collect(model.conversion_by_week(engine.read(WEEKLY_SUMMARY))),
-        engine.collect(model.retention_by_week(engine.read(WEEKLY_RETENTION))),
+        engine.collect(model.first_sessions_by_genre(sessions), model.GenreCount),
+        engine.collect(model.dropoff_by_version(sessions), model.VersionCount),
+        engine.collect(
+            model.conversion_by_week(engine.read(WEEKLY_SUMMARY)), model.WeekConversion
+        ),
+        engine.collect(
+            model.retention_by_week(engine.read(WEEKLY_RETENTION)), model.CohortWeek
+        ),
         engine.collect(
             model.newest_events(
                 engine.read(USER_REGISTRATION),
                 engine.read(APP_LOADED),
                 engine.read(PLAYBACK_EVENTS),
-            )
+            ),
+            model.NewestEvent,
         ),
     )
     jobs = engine.store.ledger_of(PLAYBACK_EVENTS).get("jobs", [])

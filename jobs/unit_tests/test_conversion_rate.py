@@ -229,7 +229,7 @@ def test_no_events_give_no_cohorts(retention_of, weeks_of, table, engine):
     assert retention_of([], []) == []
     assert weeks_of([], []) == []
     empty = table("total_registered BIGINT, total_converted BIGINT", [])
-    assert engine.collect(model.overall(empty)) == [(0, 0)]
+    assert engine.collect(model.overall(empty), model.Overall) == [(0, 0)]
 
 
 def test_the_rate_over_all_weeks_rounds_halves_up():

@@ -465,7 +465,7 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
 
 
-def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
+def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path, rows_of):
     (tmp_path / "in").mkdir()
     for name in ("a.json", "b.json"):
         (tmp_path / "in" / name).write_text('{"event": "a"}')
@@ -475,7 +475,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
         return as_read(lines, rewrite)
 
     with pytest.raises(Exception) as failed:  # each engine has its own
-        engine.collect(engine.judged(inputs_of(tmp_path), FIELDS, as_read_too_late))
+        rows_of(engine.judged(inputs_of(tmp_path), FIELDS, as_read_too_late))
     explained = engine.explain(failed.value)
     assert isinstance(explained, InputError)
     assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
@@ -495,12 +495,12 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
     ]
 
 
-def test_no_lines_give_no_rows(engine, tmp_path):
+def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
     judged = engine.judged(inputs_of(tmp_path), FIELDS, Judge(None))
-    assert engine.collect(model.tally(judged)) == []
-    assert engine.collect(model.only_playback_events(judged)) == []
+    assert engine.collect(model.tally(judged), model.Tally) == []
+    assert rows_of(model.only_playback_events(judged)) == []
 
 
 def test_of_users_with_one_id_the_greatest_stays(engine, tmp_path, rows_of):
@@ -544,5 +544,5 @@ def test_an_unreadable_duration_is_null(engine, tmp_path, rows_of):
     )
 
 
-def test_without_a_file_the_attributes_are_empty(engine):
-    assert engine.collect(model.users(engine.read_attributes(USERS, None))) == []
+def test_without_a_file_the_attributes_are_empty(engine, rows_of):
+    assert rows_of(model.users(engine.read_attributes(USERS, None))) == []

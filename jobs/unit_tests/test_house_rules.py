@@ -47,3 +47,15 @@ def test_an_engine_knows_no_field(source, rule):
     assert violations(path, source) == [f"{path}:1: {rule}"]
     assert violations("jobs/lines/exact.py", source) == []
     assert violations(path, "from jobs.fields import Kind\n") == []
+
+
+def test_a_model_may_know_a_date_but_not_what_day_it_is():
+    path, known = "jobs/report/model.py", "from datetime import date\n"
+    assert violations(path, f"{known}start: date\n") == []
+    assert violations(path, f"{known}date.today()\n") == [
+        f"{path}:2: .today: a model's result follows from its input alone,"
+        " not from clock or chance"
+    ]
+    assert violations(path, "from datetime import datetime\n") == [
+        f"{path}:1: a model does not import datetime.datetime"
+    ]

@@ -1,13 +1,13 @@
 """What stands on the page, as text; jobs/page_tests opens it in a browser."""
 
 import re
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from jobs.report.answers import Counts, answers
+from jobs.report.answers import answers
 from jobs.report.page import heat, interval, name, page, percent, probability
+from jobs.unit_tests.counts import counts
 from jobs.unit_tests.simulation import DEFAULTS
 
 RULES = {
@@ -16,7 +16,7 @@ RULES = {
     "conversion_week_offset": 1,
 }
 MONDAY = date(2020, 12, 28)
-COUNTS = Counts(
+COUNTS = counts(
     first_sessions_by_genre=[("a<b", 40, 20, 10, 40)],
     dropoff_by_version=[("i", "1", 100, 50, 9, 1), ("i", "2", 100, 10, 9, 1)],
     conversion_by_week=[("2020-53", MONDAY, 100, 18, True)],
@@ -60,9 +60,9 @@ def test_a_week_is_finished_if_the_answers_say_so():
         ("2020-53", MONDAY, 100, 18, True),
         ("2021-01", date(2021, 1, 4), 100, 2, False),
     ]
-    counts = replace(COUNTS, conversion_by_week=weeks)
-    assert "Of those whose week is over, it is 18 %" in text_of(counts=counts)
-    html = page(answers(counts, None, RULES, DEFAULTS))
+    known = counts(conversion_by_week=weeks)
+    assert "Of those whose week is over, it is 18 %" in text_of(counts=known)
+    html = page(answers(known, None, RULES, DEFAULTS))
     assert re.findall("<td>(yes|not yet)</td>", html) == ["yes", "not yet"]
     assert html.count('class="week open"') == 1
 

@@ -5,9 +5,10 @@ from datetime import date
 
 from jobs.ledger import LineAccount
 from jobs.report import model
-from jobs.report.answers import Counts, answers, dropoff, rate
+from jobs.report.answers import answers, dropoff, rate
 from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
 from jobs.unit_tests.conftest import micros
+from jobs.unit_tests.counts import counts
 from jobs.unit_tests.simulation import DEFAULTS
 
 SESSIONS = (
@@ -22,19 +23,12 @@ RULES = {
 }
 
 
-def counts(**given):
-    rows = dict.fromkeys(
-        (
-            *("first_sessions_by_genre", "dropoff_by_version", "conversion_by_week"),
-            *("retention_by_week", "newest_events"),
-        ),
-        (),
-    )
-    return Counts(**rows | given)
-
-
 def answered(rules=RULES, **given):
     return answers(counts(**given), None, rules, DEFAULTS)
+
+
+def dropoff_of(versions):
+    return dropoff(counts(dropoff_by_version=versions).dropoff_by_version, DEFAULTS)
 
 
 def test_genres_are_those_of_first_sessions_and_an_unknown_one_is_kept(table, rows_of):
@@ -171,13 +165,12 @@ def test_genres_are_ranked_by_what_has_been_observed():
 
 
 def test_a_group_is_held_against_all_other_sessions():
-    found = dropoff(
+    found = dropoff_of(
         [
             ("i", "1", 100, 50, 10, 5),
             ("i", "2", 100, 10, 10, 1),
             ("a", None, 200, 20, 20, 2),
-        ],
-        DEFAULTS,
+        ]
     )
     assert found["sessions"] == rate(80, 400)
     assert found["first_sessions"] == rate(8, 40)
@@ -195,17 +188,17 @@ def test_a_group_is_held_against_all_other_sessions():
 
 def test_every_group_counts_when_p_is_corrected():
     one = [("i", "1", 100, 19, 0, 0), ("i", "2", 1000, 100, 0, 0)]
-    found = dropoff(one, DEFAULTS)
+    found = dropoff_of(one)
     p = found["by_app_version"][0]["sessions"]["p"]
     assert p < 0.05
     many = one + [("i", str(n), 100, 10, 0, 0) for n in range(3, 20)]
-    group = dropoff(many, DEFAULTS)["by_app_version"][0]["sessions"]
+    group = dropoff_of(many)["by_app_version"][0]["sessions"]
     assert group["p"] < 0.05 < group["q"]
     assert not group["is_flagged"]
 
 
 def test_a_single_group_has_nobody_to_be_held_against():
-    found = dropoff([(None, None, 3, 1, 1, 1)], DEFAULTS)
+    found = dropoff_of([(None, None, 3, 1, 1, 1)])
     [group] = found["by_device_os"]
     assert group["device_os"] is None
     alone = {"others_rate": None, "test": None, "p": None, "q": None}
@@ -214,9 +207,7 @@ def test_a_single_group_has_nobody_to_be_held_against():
 
 
 def test_a_high_dropoff_of_too_few_sessions_is_suspicious():
-    found = dropoff(
-        [("i", "1", 12, 11, 40, 38), ("i", "2", 1000, 200, 1000, 200)], DEFAULTS
-    )
+    found = dropoff_of([("i", "1", 12, 11, 40, 38), ("i", "2", 1000, 200, 1000, 200)])
     few, many = found["by_app_version"]
     assert (few["sessions"]["is_flagged"], few["sessions"]["is_suspicious"]) == (
         False,
@@ -229,8 +220,8 @@ def test_a_high_dropoff_of_too_few_sessions_is_suspicious():
 
 
 def test_no_sessions_are_not_suspicious():
-    assert dropoff([], DEFAULTS)["by_app_version"] == []
-    [group, _] = dropoff([("i", "1", 1, 1, 0, 0), ("i", "2", 1, 0, 0, 0)], DEFAULTS)[
+    assert dropoff_of([])["by_app_version"] == []
+    [group, _] = dropoff_of([("i", "1", 1, 1, 0, 0), ("i", "2", 1, 0, 0, 0)])[
         "by_app_version"
     ]
     assert group["first_sessions"]["is_suspicious"] is False
