@@ -1,10 +1,11 @@
 """Raw lines to staging tables."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jobs.engine import Engine, Rewrite, find_inputs
+from jobs.engine import Engine, Inputs, Rewrite, find_inputs
 from jobs.errors import InputError, TooManyRejectedError
 from jobs.events_split.config import EventsSplitSettings
 from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
@@ -13,7 +14,6 @@ from jobs.ledger import LineAccount, percent
 from jobs.runner import Job, JobResult
 from jobs.tables import (
     APP_LOADED,
-    EVENT_TABLES,
     PLAYBACK_EVENTS,
     REJECTED_EVENTS,
     USER_REGISTRATION,
@@ -23,6 +23,8 @@ from jobs.tables import (
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from jobs.events_split.model import Tally
 
 
 @dataclass(frozen=True)
@@ -52,58 +54,85 @@ def run(engine: Engine, settings: EventsSplitSettings) -> JobResult:
     from jobs.events_split import model
 
     inputs = find_inputs(engine.settings.input_data_path, engine.store.prefix)
-    key = settings.pseudonym_key
+    judged = engine.judged(inputs, FIELDS, Judge(settings.pseudonym_key))
+    tally = engine.collect(model.tally(judged), model.Tally)
+    _require_lines(tally, inputs)
+    engine.stage(REJECTED_EVENTS, model.only_rejected(judged))
+    _require_few_rejected(tally, settings.max_rejected_ratio)
+    notes = _stage_attributes(engine, inputs, settings.pseudonym_key)
+    stored = _stage_events(engine, judged)
+    return JobResult(lines=line_account(tally, stored), notes=notes)
 
-    judged = engine.judged(inputs, FIELDS, Judge(key))
-    tally: dict[tuple[str, Any], int] = {
-        (counted.outcome, counted.detail): counted.lines
-        for counted in engine.collect(model.tally(judged), model.Tally)
-    }
+
+def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAccount:
+    """Where every line went.
+
+    Args:
+        tally: the lines of each outcome and detail.
+        stored: the rows of each event table. The lines of a table that exceed its rows
+            are duplicates.
+    """
+    from jobs.events_split import model
+
+    kept = {counted.outcome: counted.lines for counted in tally}
+    return LineAccount(
+        read=sum(counted.lines for counted in tally),
+        stored=stored,
+        duplicates={name: kept.get(name, 0) - rows for name, rows in stored.items()},
+        ignored=model.by_detail(tally, model.IGNORED),
+        rejected=model.by_detail(tally, model.REJECTED),
+    )
+
+
+def _require_lines(tally: Sequence["Tally"], inputs: Inputs) -> None:
     if not tally:
         raise InputError(
             f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
         )
-    engine.stage(REJECTED_EVENTS, model.only_rejected(judged))
-    rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
-    _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
-
-    notes = []
-    for table, rows in ((USERS, model.users), (VIDEOS, model.videos)):
-        path = inputs.attributes(table.name)
-        if path is None:
-            notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
-        attributes = engine.read_attributes(table, path)
-        if key and table is USERS:
-            attributes = engine.rewrite(attributes, {"user_id": pseudonym(key)})
-        engine.stage(table, rows(attributes))
-    stored = {
-        USER_REGISTRATION.name: engine.stage(
-            USER_REGISTRATION, model.only_registrations(judged)
-        ),
-        APP_LOADED.name: engine.stage(APP_LOADED, model.only_app_loads(judged)),
-        PLAYBACK_EVENTS.name: engine.stage(
-            PLAYBACK_EVENTS, model.only_playback_events(judged)
-        ),
-    }
-    kept = {table.name: tally.get((table.name, None), 0) for table in EVENT_TABLES}
-    account = LineAccount(
-        read=sum(tally.values()),
-        stored=stored,
-        duplicates={name: kept[name] - stored[name] for name in kept},
-        ignored={d: n for (o, d), n in tally.items() if o == model.IGNORED},
-        rejected=rejected,
-    )
-    return JobResult(lines=account, notes=tuple(notes))
 
 
-def _check_ratio(rejected: dict[str, int], read: int, limit: float) -> None:
-    lines = sum(rejected.values())
+def _require_few_rejected(tally: Sequence["Tally"], limit: float) -> None:
+    from jobs.events_split import model
+
+    rejected = model.by_detail(tally, model.REJECTED)
+    lines, read = sum(rejected.values()), sum(counted.lines for counted in tally)
     if lines > Decimal(str(limit)) * read:
         reasons = ", ".join(f"{name} {n:,}" for name, n in sorted(rejected.items()))
         raise TooManyRejectedError(
             f"{lines:,} of {read:,} lines rejected ({percent(lines, read)}), more than"
             f" MAX_REJECTED_RATIO={limit}: {reasons}"
         )
+
+
+def _stage_attributes(
+    engine: Engine, inputs: Inputs, pseudonym_key: str | None
+) -> tuple[str, ...]:
+    """Stage users and videos; returns a note for each file that is not there."""
+    from jobs.events_split import model
+
+    notes = []
+    for table, typed in ((USERS, model.users), (VIDEOS, model.videos)):
+        path = inputs.attributes(table.name)
+        if path is None:
+            notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
+        attributes = engine.read_attributes(table, path)
+        if pseudonym_key and table is USERS:
+            hides = {"user_id": pseudonym(pseudonym_key)}
+            attributes = engine.rewrite(attributes, hides)
+        engine.stage(table, typed(attributes))
+    return tuple(notes)
+
+
+def _stage_events(engine: Engine, judged: "DataFrame") -> dict[str, int]:
+    """Stage the event tables; returns the rows of each by its name."""
+    from jobs.events_split import model
+
+    rows = {
+        USER_REGISTRATION: model.only_registrations(judged),
+        APP_LOADED: model.only_app_loads(judged),
+        PLAYBACK_EVENTS: model.only_playback_events(judged),
+    }
+    return {table.name: engine.stage(table, rows[table]) for table in rows}
 
 
 JOB = Job(

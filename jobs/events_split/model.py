@@ -4,6 +4,7 @@ Rows of ``lines`` are those of ``Engine.judged``: raw, source_file, is_object, a
 every one of FIELDS as text.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
@@ -289,6 +290,15 @@ def tally(judged: DataFrame) -> DataFrame:
         .groupBy("outcome", "detail")
         .agg(F.count(F.lit(1)).alias("lines"))
     )
+
+
+def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
+    """The lines of one outcome by their detail."""
+    return {
+        counted.detail: counted.lines
+        for counted in tally
+        if counted.outcome == outcome and counted.detail is not None
+    }
 
 
 def users(rows: DataFrame) -> DataFrame:

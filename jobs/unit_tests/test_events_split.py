@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 from jobs.engine import Engine, Inputs, find_inputs
 from jobs.errors import InputError
 from jobs.events_split import model
-from jobs.events_split.job import Judge
+from jobs.events_split.job import Judge, line_account
 from jobs.fields import FIELDS
+from jobs.ledger import LineAccount
 from jobs.tables import USERS, VIDEOS
 from jobs.unit_tests.conftest import collected, micros
 
@@ -501,6 +502,32 @@ def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     judged = engine.judged(inputs_of(tmp_path), FIELDS, Judge(None))
     assert engine.collect(model.tally(judged), model.Tally) == []
     assert rows_of(model.only_playback_events(judged)) == []
+
+
+def test_lines_beyond_the_rows_of_their_table_are_duplicates():
+    tally = [
+        model.Tally("user_registration", None, 3),
+        model.Tally("playback_events", None, 2),
+        # An ignored event may have the name of a table or of another outcome.
+        model.Tally("ignored", "playback_events", 5),
+        model.Tally("ignored", "rejected", 7),
+        model.Tally("rejected", "malformed_json", 11),
+    ]
+    stored = {"user_registration": 1, "app_loaded": 0, "playback_events": 2}
+    account = line_account(tally, stored)
+    assert account == LineAccount(
+        read=28,
+        stored=stored,
+        duplicates={"user_registration": 2, "app_loaded": 0, "playback_events": 0},
+        ignored={"playback_events": 5, "rejected": 7},
+        rejected={"malformed_json": 11},
+    )
+    assert account.read == sum(lines for _, _, lines in account.entries())
+
+
+def test_no_lines_are_an_account_of_nothing():
+    nothing = {"app_loaded": 0}
+    assert line_account([], nothing) == LineAccount(0, nothing, nothing, {}, {})
 
 
 def test_of_users_with_one_id_the_greatest_stays(engine, tmp_path, rows_of):
