@@ -10,16 +10,14 @@ from jobs.errors import RunError
 from jobs.publishing.run import Run
 from jobs.quoting import text
 from jobs.tables import (
-    APP_LOADED,
     FACT_USER_SESSION,
     PLAYBACK_EVENTS,
-    REJECTED_EVENTS,
+    TABLES,
     USER_REGISTRATION,
     USER_SESSIONS,
-    USERS,
-    VIDEOS,
     WEEKLY_RETENTION,
     WEEKLY_SUMMARY,
+    Range,
     Table,
 )
 
@@ -55,60 +53,14 @@ class Failure:
         return f"{self.table}: {self.check}: broken {times}, such as {self.example}"
 
 
-# What a row is known by, when it breaks a rule. Never what a rejected line holds.
-_KEYS = {
-    USER_REGISTRATION: ("initiator_id", "time"),
-    APP_LOADED: ("initiator_id", "time"),
-    PLAYBACK_EVENTS: ("user_id", "timestamp", "event_name"),
-    USERS: ("user_id",),
-    VIDEOS: ("video_id",),
-    REJECTED_EVENTS: ("source_file",),
-    USER_SESSIONS: ("user_id", "session_id"),
-    FACT_USER_SESSION: ("user_id", "session_id"),
-    WEEKLY_SUMMARY: ("registration_week",),
-    WEEKLY_RETENTION: ("registration_week", "weeks_after"),
-}
-
-_MAY_BE_NULL = {
-    USER_REGISTRATION: {"channel"},
-    APP_LOADED: {"device_type"},
-    PLAYBACK_EVENTS: set(PLAYBACK_EVENTS.column_names)
-    - {"timestamp", "user_id", "event_name", "derived_tstamp_day"},
-    USERS: set(USERS.column_names) - {"user_id"},
-    VIDEOS: set(VIDEOS.column_names) - {"video_id"},
-    REJECTED_EVENTS: set(),
-    USER_SESSIONS: {
-        *("account_id", "device", "device_os", "app_version", "country"),
-        *("first_video_id", "first_video_title", "first_genre"),
-        *("first_video_duration_s", "signup_date", "subscription_tier"),
-        *("age_group", "gender"),
-    },
-    WEEKLY_SUMMARY: set(),
-    WEEKLY_RETENTION: {"retention_rate"},
-}
-_MAY_BE_NULL[FACT_USER_SESSION] = _MAY_BE_NULL[USER_SESSIONS] | {
-    *("next_session_start_ts", "next_session_number"),
-}
-
-_FLAGS = (
-    *("has_heart", "has_like", "reached_30s", "dropoff_under_10s"),
-    "retained_next_session_within_3d",
-)
-
 _IS_WEEK = (
     "t.registration_week LIKE '____-__'"
     " AND substr(t.registration_week, 1, 4) BETWEEN '1969' AND '2100'"
     " AND substr(t.registration_week, 6) BETWEEN '01' AND '53'"
 )
 
-# Of a row, by name: what holds of it.
+# Rules of a row that compare its columns or ask for a format, by name.
 _FURTHER_RULES: Mapping[Table, Mapping[str, str]] = {
-    PLAYBACK_EVENTS: {"value is at least 0": "t.value >= 0 OR t.value IS NULL"},
-    USER_SESSIONS: {
-        "a session has events": "t.event_count >= 1",
-        "session_number is at least 1": "t.session_number >= 1",
-        "total_watch_time_s is at least 0": "t.total_watch_time_s >= 0",
-    },
     FACT_USER_SESSION: {
         "no session both reaches 30 s and drops off": (
             "t.reached_30s + t.dropoff_under_10s <= 1"
@@ -120,22 +72,13 @@ _FURTHER_RULES: Mapping[Table, Mapping[str, str]] = {
     },
     WEEKLY_SUMMARY: {
         "registration_week is YYYY-WW": _IS_WEEK,
-        "no more converted than registered": (
-            "t.total_converted BETWEEN 0 AND t.total_registered"
-        ),
-        "conversion_rate is a percentage": "t.conversion_rate BETWEEN 0 AND 100",
+        "no more converted than registered": "t.total_converted <= t.total_registered",
     },
     WEEKLY_RETENTION: {
         "registration_week is YYYY-WW": _IS_WEEK,
-        "weeks_after is at least 0": "t.weeks_after >= 0",
-        "no more active than registered": (
-            "t.active_users BETWEEN 0 AND t.total_registered"
-        ),
+        "no more active than registered": "t.active_users <= t.total_registered",
         "a week has a rate if and only if it is complete": (
             "t.is_complete = (t.retention_rate IS NOT NULL)"
-        ),
-        "retention_rate is a share": (
-            "t.retention_rate BETWEEN 0 AND 1 OR t.retention_rate IS NULL"
         ),
     },
 }
@@ -175,13 +118,34 @@ def check_staged(run: Run, tables: Iterable[Table]) -> None:
 
 
 def rules(table: Table) -> Iterator[tuple[str, str]]:
-    """What holds of each row of a table: the rule's name and its condition."""
-    for name in table.column_names:
-        if name not in _MAY_BE_NULL[table]:
-            yield f"{name} is not null", f"t.{name} IS NOT NULL"
-        if name in _FLAGS:
-            yield f"{name} is 0 or 1", f"t.{name} BETWEEN 0 AND 1"
+    """The rules for each row of a table: the rule's name and its condition.
+
+    A condition that is NULL holds, so that the rules for a value pass over a NULL.
+    """
+    for column in table.schema:
+        if not column.nullable:
+            yield f"{column.name} is not null", f"t.{column.name} IS NOT NULL"
+        if column.allowed is not None:
+            yield _allowed(column.name, column.allowed)
     yield from _FURTHER_RULES.get(table, {}).items()
+
+
+def _allowed(name: str, allowed: Range | tuple[int, ...]) -> tuple[str, str]:
+    """The rule that a column has an allowed value: its name and its condition."""
+    match allowed:
+        case Range(least, None):
+            return f"{name} is at least {least}", f"t.{name} >= {least}"
+        case Range(least, most):
+            return (
+                f"{name} is {least} to {most}",
+                f"t.{name} BETWEEN {least} AND {most}",
+            )
+        case values:
+            listed = list(map(str, values))
+            return (
+                f"{name} is {' or '.join(listed)}",
+                f"t.{name} IN ({', '.join(listed)})",
+            )
 
 
 def _broken_rules(table: Table) -> str:
@@ -193,7 +157,7 @@ def _broken_rules(table: Table) -> str:
     return (
         f"SELECT {text(table.name)} AS table_name, rule, count(*) AS violations,"
         f" min(example) AS example FROM (SELECT CASE {which} END AS rule,"
-        f" {_shown(*_KEYS[table])} AS example FROM {table.name} AS t"
+        f" {_shown(*(table.shown_by or table.key))} AS example FROM {table.name} AS t"
         f" WHERE {' OR '.join(is_broken for _, is_broken in broken)}) GROUP BY rule"
     )
 
@@ -226,9 +190,12 @@ def _shown(*columns: str) -> str:
 
 
 CHECKS = (
-    *(_unique(table, *_KEYS[table]) for table in (USERS, VIDEOS, WEEKLY_SUMMARY)),
+    *(
+        _unique(table, *table.key)
+        for table in TABLES
+        if table.key and table not in (USER_SESSIONS, FACT_USER_SESSION)
+    ),
     _unique(USER_SESSIONS, "user_id", "session_number"),
-    _unique(WEEKLY_RETENTION, "registration_week", "weeks_after"),
     _same(
         "every playback event belongs to one session",
         USER_SESSIONS,
@@ -237,7 +204,7 @@ CHECKS = (
         PLAYBACK_EVENTS,
     ),
     Check(
-        # One grouping tells of both tables whether the key is unique and has a match.
+        # One grouping checks the keys of both tables, and that each has its match.
         "(user_id, session_id) is unique, and so it is in user_sessions",
         FACT_USER_SESSION,
         f"SELECT {_shown('user_id', 'session_id')} AS example FROM ("

@@ -1,7 +1,7 @@
-"""The catalogue: every table's name, layer, columns and partition.
+"""The catalogue: every table's columns, key, partition, and the job that writes it.
 
 Types are those of Spark SQL. A TIMESTAMP is an instant in UTC with microseconds; a DATE
-is a day of REPORTING_TIMEZONE.
+is a day of REPORTING_TIMEZONE. Checks derive from this what must hold of each row.
 """
 
 from collections.abc import Iterable
@@ -9,9 +9,30 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Range:
+    """Numbers from the least to the most; without a most, there is no upper limit."""
+
+    least: int
+    most: int | None = None
+
+
+@dataclass(frozen=True)
 class Column:
+    """One column.
+
+    Attributes:
+        name: its name, which is unique in its table.
+        type: its type in Spark SQL.
+        means: what it holds, with the unit.
+        allowed: the values that it may have beside NULL; None allows all of its type.
+        nullable: whether it may be NULL.
+    """
+
     name: str
     type: str
+    means: str = ""
+    allowed: Range | tuple[int, ...] | None = None
+    nullable: bool = False
 
 
 @dataclass(frozen=True)
@@ -21,19 +42,21 @@ class Table:
     Attributes:
         name: its folder's name below OUTPUT_DATA_PATH_PREFIX.
         layer: staging, intermediate or mart.
-        columns: name and type of each column that its files hold.
+        written_by: the job that writes it, together with that job's other tables.
+        columns: each column that its files hold.
         partition: the column that its folders are named after, or None.
+        key: the columns of which no two rows have the same values. Without a key, no
+            two rows are equal in every column.
+        shown_by: the columns that a message shows a row by, where that is not the key.
     """
 
     name: str
     layer: str
+    written_by: str
     columns: tuple[Column, ...]
     partition: Column | None = None
-
-    @property
-    def written_by(self) -> str:
-        """The job that writes it."""
-        return next(job for job, tables in WRITTEN_BY.items() if self in tables)
+    key: tuple[str, ...] = ()
+    shown_by: tuple[str, ...] = ()
 
     @property
     def schema(self) -> tuple[Column, ...]:
@@ -45,92 +68,185 @@ class Table:
         return [column.name for column in self.schema]
 
 
-def _columns(*declarations: str) -> tuple[Column, ...]:
-    pairs = (column.split() for group in declarations for column in group.split(", "))
-    return tuple(Column(name, type_) for name, type_ in pairs)
+def _optional(
+    name: str, type_: str, means: str, allowed: Range | None = None
+) -> Column:
+    """A column that may be NULL."""
+    return Column(name, type_, means, allowed, nullable=True)
 
 
-_DERIVED_DAY = Column("derived_tstamp_day", "DATE")
-_SESSION_DAY = Column("session_start_day", "DATE")
-_WEEK = Column("registration_week", "STRING")
+_FLAG = (0, 1)
+_AT_LEAST_0 = Range(0)
+_AT_LEAST_1 = Range(1)
+_SHARE = Range(0, 1)
+_PERCENT = Range(0, 100)
+
+_EVENT_DAY = Column("derived_tstamp_day", "DATE", "day of the event")
+_SESSION_DAY = Column("session_start_day", "DATE", "day on which the session starts")
+_WEEK = Column("registration_week", "STRING", "ISO year and week, as 2020-53")
 
 USER_REGISTRATION = Table(
     "user_registration",
     "staging",
-    _columns("event STRING, time TIMESTAMP, initiator_id BIGINT, channel STRING"),
-    _DERIVED_DAY,
+    "events_split",
+    (
+        Column("event", "STRING", "always registered"),
+        Column("time", "TIMESTAMP", "when the user registered"),
+        Column("initiator_id", "BIGINT", "the user"),
+        _optional("channel", "STRING", "where the user came from"),
+    ),
+    _EVENT_DAY,
+    shown_by=("initiator_id", "time"),
 )
 APP_LOADED = Table(
     "app_loaded",
     "staging",
-    _columns("event STRING, time TIMESTAMP, initiator_id BIGINT, device_type STRING"),
-    _DERIVED_DAY,
+    "events_split",
+    (
+        Column("event", "STRING", "always app_loaded"),
+        Column("time", "TIMESTAMP", "when the app was loaded"),
+        Column("initiator_id", "BIGINT", "the user"),
+        _optional("device_type", "STRING", "kind of device, such as a phone"),
+    ),
+    _EVENT_DAY,
+    shown_by=("initiator_id", "time"),
 )
 PLAYBACK_EVENTS = Table(
     "playback_events",
     "staging",
-    _columns(
-        "timestamp TIMESTAMP, account_id STRING, user_id STRING, video_id STRING",
-        "session_id STRING, event_name STRING, value BIGINT, device STRING",
-        "device_os STRING, app_version STRING, country STRING",
+    "events_split",
+    (
+        Column("timestamp", "TIMESTAMP", "when it happened"),
+        _optional("account_id", "STRING", "account that the user belongs to"),
+        Column("user_id", "STRING", "the viewer"),
+        _optional("video_id", "STRING", "the video, as in videos"),
+        _optional("session_id", "STRING", "session that the event itself names"),
+        Column("event_name", "STRING", "what happened, such as watch_time"),
+        _optional("value", "BIGINT", "of watch_time: whole seconds", _AT_LEAST_0),
+        _optional("device", "STRING", "model of the device"),
+        _optional("device_os", "STRING", "operating system of the device"),
+        _optional("app_version", "STRING", "version of the app"),
+        _optional("country", "STRING", "country of the viewer"),
     ),
-    _DERIVED_DAY,
+    _EVENT_DAY,
+    shown_by=("user_id", "timestamp", "event_name"),
+)
+_USER_ATTRIBUTES = (
+    _optional("signup_date", "DATE", "day of signing up, as users.csv has it"),
+    _optional("subscription_tier", "STRING", "what the user subscribes to"),
+    _optional("age_group", "STRING", "age of the user, in years from and to"),
+    _optional("gender", "STRING", "gender of the user"),
 )
 USERS = Table(
     "users",
     "staging",
-    _columns(
-        "user_id STRING, signup_date DATE, subscription_tier STRING",
-        "age_group STRING, gender STRING",
-    ),
+    "events_split",
+    (Column("user_id", "STRING", "the viewer"), *_USER_ATTRIBUTES),
+    key=("user_id",),
 )
 VIDEOS = Table(
     "videos",
     "staging",
-    _columns("video_id STRING, title STRING, genre STRING, duration_seconds INT"),
+    "events_split",
+    (
+        Column("video_id", "STRING", "the video"),
+        _optional("title", "STRING", "title of the video"),
+        _optional("genre", "STRING", "genre of the video"),
+        _optional("duration_seconds", "INT", "length of the video, in whole seconds"),
+    ),
+    key=("video_id",),
 )
 REJECTED_EVENTS = Table(
     "rejected_events",
     "staging",
-    _columns("raw STRING, source_file STRING"),
-    Column("reason", "STRING"),
+    "events_split",
+    (
+        Column("raw", "STRING", "the line, with addresses masked"),
+        Column("source_file", "STRING", "file of the line, relative to the input"),
+    ),
+    Column("reason", "STRING", "the first rule that the line breaks"),
+    shown_by=("source_file",),  # never by what a rejected line holds
 )
 
-_SESSION_COLUMNS = _columns(
-    "user_id STRING, session_id STRING, session_start_ts TIMESTAMP",
-    "start_observed BOOLEAN, session_end_ts TIMESTAMP, total_watch_time_s BIGINT",
-    "event_count BIGINT, has_heart INT, has_like INT, account_id STRING, device STRING",
-    "device_os STRING, app_version STRING, country STRING, first_video_id STRING",
-    "first_video_title STRING, first_genre STRING, first_video_duration_s INT",
-    "signup_date DATE, subscription_tier STRING, age_group STRING, gender STRING",
-    "session_number INT",
+_SESSION_COLUMNS = (
+    Column("user_id", "STRING", "the viewer"),
+    Column("session_id", "STRING", "id of the session, unique for the user"),
+    Column("session_start_ts", "TIMESTAMP", "when the session starts"),
+    Column("start_observed", "BOOLEAN", "whether there is a session_start event"),
+    Column("session_end_ts", "TIMESTAMP", "when the session ends"),
+    Column("total_watch_time_s", "BIGINT", "seconds watched", _AT_LEAST_0),
+    Column("event_count", "BIGINT", "events of the session", _AT_LEAST_1),
+    Column("has_heart", "INT", "1 if there is a heart event", _FLAG),
+    Column("has_like", "INT", "1 if there is a like event", _FLAG),
+    _optional("account_id", "STRING", "of the earliest event that has one"),
+    _optional("device", "STRING", "of the earliest event that has one"),
+    _optional("device_os", "STRING", "of the earliest event that has one"),
+    _optional("app_version", "STRING", "of the earliest event that has one"),
+    _optional("country", "STRING", "of the earliest event that has one"),
+    _optional("first_video_id", "STRING", "first video of the session"),
+    _optional("first_video_title", "STRING", "title of the first video"),
+    _optional("first_genre", "STRING", "genre of the first video"),
+    _optional("first_video_duration_s", "INT", "seconds that the first video takes"),
+    *_USER_ATTRIBUTES,
+    Column("session_number", "INT", "the user's 1st, 2nd, … session", _AT_LEAST_1),
 )
-USER_SESSIONS = Table("user_sessions", "intermediate", _SESSION_COLUMNS, _SESSION_DAY)
+USER_SESSIONS = Table(
+    "user_sessions",
+    "intermediate",
+    "sessionize",
+    _SESSION_COLUMNS,
+    _SESSION_DAY,
+    key=("user_id", "session_id"),
+)
 FACT_USER_SESSION = Table(
     "fact_user_session",
     "mart",
-    _SESSION_COLUMNS
-    + _columns(
-        "reached_30s INT, dropoff_under_10s INT, next_session_start_ts TIMESTAMP",
-        "next_session_number INT, retained_next_session_within_3d INT",
-        "retention_observed BOOLEAN",
+    "sessionize",
+    (
+        *_SESSION_COLUMNS,
+        Column("reached_30s", "INT", "1 if 30 seconds or more were watched", _FLAG),
+        Column("dropoff_under_10s", "INT", "1 if less than 10 seconds were", _FLAG),
+        _optional("next_session_start_ts", "TIMESTAMP", "start of the user's next one"),
+        _optional("next_session_number", "INT", "session_number of the next one"),
+        Column(
+            "retained_next_session_within_3d",
+            "INT",
+            "1 if the next one starts within 72 hours of this one's start",
+            _FLAG,
+        ),
+        Column("retention_observed", "BOOLEAN", "whether a 0 of retention is final"),
     ),
     _SESSION_DAY,
+    key=("user_id", "session_id"),
 )
 WEEKLY_SUMMARY = Table(
     "weekly_summary",
     "mart",
-    _columns("total_registered BIGINT, total_converted BIGINT, conversion_rate INT"),
+    "conversion_rate",
+    (
+        Column("week_start", "DATE", "Monday of the registration week"),
+        Column("total_registered", "BIGINT", "users who registered in the week"),
+        Column("total_converted", "BIGINT", "how many of them converted", _AT_LEAST_0),
+        Column("conversion_rate", "INT", "percent converted, halves up", _PERCENT),
+        Column("is_complete", "BOOLEAN", "whether the week that decides is over"),
+    ),
     _WEEK,
+    key=("registration_week",),
 )
 WEEKLY_RETENTION = Table(
     "weekly_retention",
     "mart",
-    _columns(
-        "week_start DATE, weeks_after INT, total_registered BIGINT",
-        "active_users BIGINT, retention_rate DOUBLE, is_complete BOOLEAN",
+    "conversion_rate",
+    (
+        Column("week_start", "DATE", "Monday of the registration week"),
+        Column("weeks_after", "INT", "weeks since the registration week", _AT_LEAST_0),
+        Column("total_registered", "BIGINT", "users who registered in the week"),
+        Column("active_users", "BIGINT", "how many loaded the app then", _AT_LEAST_0),
+        _optional("retention_rate", "DOUBLE", "active share, once it is over", _SHARE),
+        Column("is_complete", "BOOLEAN", "whether the week weeks_after is over"),
     ),
     _WEEK,
+    key=("registration_week", "weeks_after"),
 )
 
 EVENT_TABLES = (USER_REGISTRATION, APP_LOADED, PLAYBACK_EVENTS)
@@ -144,13 +260,6 @@ TABLES = (
     WEEKLY_SUMMARY,
     WEEKLY_RETENTION,
 )
-
-WRITTEN_BY = {
-    "events_split": (*EVENT_TABLES, USERS, VIDEOS, REJECTED_EVENTS),
-    "sessionize": (USER_SESSIONS, FACT_USER_SESSION),
-    "conversion_rate": (WEEKLY_SUMMARY, WEEKLY_RETENTION),
-}
-"""The tables of each job, which it publishes together."""
 
 
 def names(tables: Iterable[Table]) -> str:

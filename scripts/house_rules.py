@@ -15,6 +15,7 @@ Found = Iterator[tuple[int, str]]
 
 MODEL_MAY_IMPORT = re.compile(
     r"(__future__|collections\.abc|dataclasses|typing)(\..+)?"
+    r"|datetime\.date"  # the type of a DATE in a result
     r"|pyspark\.sql\.(Column|DataFrame|Window|WindowSpec|functions as F)"
     r"|pyspark\.sql\.window\.(Window|WindowSpec)"
     r"|jobs\.(fields|tables|\w+\.model)(\..+)?"
@@ -32,6 +33,7 @@ FUNCTIONS_BARRED = {
 }
 METHODS_BARRED = {
     **dict.fromkeys(("dropDuplicates", "drop_duplicates"), TIE),
+    "today": IMPURE,
     **dict.fromkeys(("cache", "checkpoint", "localCheckpoint", "persist"), ENGINES),
     **dict.fromkeys(("collect", "count", "first", "foreach", "head"), NO_ACTIONS),
     **dict.fromkeys(("isEmpty", "show", "tail", "take", "toPandas"), NO_ACTIONS),

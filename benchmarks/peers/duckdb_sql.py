@@ -158,25 +158,27 @@ SELECT
 FROM sessions, (SELECT max("timestamp") AS newest FROM playback)
 WINDOW in_order AS (PARTITION BY user_id ORDER BY session_start_ts, session_id);
 
+CREATE TEMP TABLE newest AS
+SELECT date_trunc('week', max("time"))::DATE AS newest_monday
+FROM (SELECT "time" FROM registrations UNION ALL SELECT "time" FROM loads);
+
 CREATE TEMP VIEW weekly_summary AS
 SELECT
-    count(*) AS total_registered,
+    registration_monday AS week_start, count(*) AS total_registered,
     count(*) FILTER (load_monday = registration_monday + 7) AS total_converted,
     ((200 * total_converted + total_registered) // (2 * total_registered))::INTEGER
         AS conversion_rate,
+    registration_monday + 7 < newest_monday AS is_complete,
     strftime(registration_monday, '%G-%V') AS registration_week
-FROM first_registrations
+FROM newest, first_registrations
 LEFT JOIN (
     SELECT initiator_id, min(load_monday) AS load_monday
     FROM active_weeks GROUP BY initiator_id
 ) USING (initiator_id)
-GROUP BY registration_monday;
+GROUP BY registration_monday, newest_monday;
 
 CREATE TEMP VIEW weekly_retention AS
-WITH newest AS (
-    SELECT date_trunc('week', max("time"))::DATE AS newest_monday
-    FROM (SELECT "time" FROM registrations UNION ALL SELECT "time" FROM loads)
-), cohort_weeks AS (
+WITH cohort_weeks AS (
     SELECT registration_monday, total_registered, weeks_after::INTEGER AS weeks_after,
         registration_monday + 7 * weeks_after::INTEGER < newest_monday AS is_complete
     FROM (

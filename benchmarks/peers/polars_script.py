@@ -250,7 +250,10 @@ def weekly_tables(
     ).unique()
     week = pl.col("week_start").dt.to_string("%G-%V").alias("registration_week")
     total, converted = pl.col("total_registered"), pl.col("total_converted")
-    is_converted = pl.col("load_monday") == pl.col("week_start").dt.offset_by("1w")
+    week_after = pl.col("week_start").dt.offset_by("1w")
+    is_converted = pl.col("load_monday") == week_after
+    newest = pl.concat([registrations["time"], loads["time"]]).max()
+    newest_monday = pl.lit(newest, INSTANT).dt.truncate("1w").dt.date()
     summary = (
         registered.join(
             active_weeks.group_by("initiator_id").agg(pl.col("load_monday").min()),
@@ -263,16 +266,16 @@ def weekly_tables(
             is_converted.sum().cast(pl.Int64).alias("total_converted"),
         )
         .select(
+            "week_start",
             total,
             converted,
             ((200 * converted + total) // (2 * total))
             .cast(pl.Int32)
             .alias("conversion_rate"),
+            (week_after < newest_monday).alias("is_complete"),
             week,
         )
     )
-    newest = pl.concat([registrations["time"], loads["time"]]).max()
-    newest_monday = pl.lit(newest, INSTANT).dt.truncate("1w").dt.date()
     weeks_after = (
         ((pl.col("load_monday") - pl.col("week_start")).dt.total_days() // 7)
         .cast(pl.Int32)

@@ -208,11 +208,17 @@ def first_registrations(registrations: DataFrame) -> DataFrame:
     )
 
 
+def newest_monday(registrations: DataFrame, loads: DataFrame) -> DataFrame:
+    times = registrations.select("time").union(loads.select("time"))
+    return times.select(F.max(monday("time")).alias("newest_monday"))
+
+
 def weekly_summary(registrations: DataFrame, loads: DataFrame) -> DataFrame:
     first_loads = loads.groupBy("initiator_id").agg(
         F.min(monday("time")).alias("load_monday")
     )
-    is_converted = F.col("load_monday") == F.date_add("week_start", 7)
+    week_after = F.date_add("week_start", 7)
+    is_converted = F.col("load_monday") == week_after
     return (
         first_registrations(registrations)
         .join(first_loads, "initiator_id", "left")
@@ -221,21 +227,22 @@ def weekly_summary(registrations: DataFrame, loads: DataFrame) -> DataFrame:
             F.count("*").alias("total_registered"),
             F.count(F.when(is_converted, 1)).alias("total_converted"),
         )
+        .crossJoin(newest_monday(registrations, loads))
         .select(
+            "week_start",
             "total_registered",
             "total_converted",
             F.expr(
                 "cast((200 * total_converted + total_registered)"
                 " div (2 * total_registered) AS int) AS conversion_rate"
             ),
+            (week_after < F.col("newest_monday")).alias("is_complete"),
             iso_week("week_start").alias("registration_week"),
         )
     )
 
 
 def weekly_retention(registrations: DataFrame, loads: DataFrame) -> DataFrame:
-    times = registrations.select("time").union(loads.select("time"))
-    newest = times.select(F.max(monday("time")).alias("newest_monday"))
     registered = first_registrations(registrations)
     weeks_after = F.floor(F.datediff(monday("time"), "week_start") / 7).cast("int")
     active = (
@@ -249,7 +256,7 @@ def weekly_retention(registrations: DataFrame, loads: DataFrame) -> DataFrame:
         registered.groupBy("week_start")
         .agg(F.count("*").alias("total_registered"))
         .withColumn("weeks_after", F.explode(F.sequence(F.lit(0), F.lit(12))))
-        .crossJoin(newest)
+        .crossJoin(newest_monday(registrations, loads))
         .where(this_week <= F.col("newest_monday"))
         .join(active, ["week_start", "weeks_after"], "left")
         .fillna(0, "active_users")

@@ -23,10 +23,12 @@ def run(run: Run, settings: ConversionRateSettings) -> JobResult:
     registrations = run.table(USER_REGISTRATION)
     loads = run.table(APP_LOADED)
     first_registrations = run.engine.cache(model.first_registrations(registrations))
+    newest_event = run.engine.cache(model.newest_event(registrations, loads))
     summary = run.engine.cache(
         model.weekly_summary(
             first_registrations,
             loads,
+            newest_event,
             settings.conversion_mode,
             settings.conversion_week_offset,
         )
@@ -37,15 +39,13 @@ def run(run: Run, settings: ConversionRateSettings) -> JobResult:
         model.weekly_retention(
             first_registrations,
             loads,
-            model.newest_event(registrations, loads),
+            newest_event,
             settings.retention_weeks,
         ),
     )
-    [(registered, converted)] = run.engine.collect(model.overall(summary))
-    return JobResult(
-        figures={"total_registered": registered, "total_converted": converted},
-        headline=f"Metric: {percent(converted, registered)}",
-    )
+    [overall] = run.engine.collect(model.overall(summary), model.Overall)
+    rate = percent(overall.total_converted, overall.total_registered)
+    return JobResult(figures=overall._asdict(), headline=f"Metric: {rate}")
 
 
 JOB = Job(

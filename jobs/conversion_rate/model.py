@@ -1,5 +1,7 @@
 """The rules for conversion: who registered in a week, and who came back in which."""
 
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -30,13 +32,18 @@ def first_registrations(registrations: DataFrame) -> DataFrame:
 
 
 def weekly_summary(
-    registrations: DataFrame, loads: DataFrame, mode: str, week_offset: int
+    registrations: DataFrame,
+    loads: DataFrame,
+    newest_event: DataFrame,
+    mode: str,
+    week_offset: int,
 ) -> DataFrame:
     """One row per registration week: the rows of weekly_summary.
 
     Args:
         registrations: rows of :func:`first_registrations`.
         loads: rows of app_loaded.
+        newest_event: the row of :func:`newest_event`.
         mode: ``first`` (the user's earliest load of all decides) or ``any``.
         week_offset: weeks from the registration's week to the week that counts.
     """
@@ -57,9 +64,12 @@ def weekly_summary(
             F.count(F.lit(1)).alias("total_registered"),
             F.sum("converted").cast("bigint").alias("total_converted"),
         )
+        .crossJoin(newest_event)
         .withColumns(
             {
+                "week_start": F.col("registration_monday"),
                 "conversion_rate": whole_percent("total_converted", "total_registered"),
+                "is_complete": is_over(weeks_later(F.lit(week_offset))),
                 "registration_week": iso_week("registration_monday"),
             }
         )
@@ -67,12 +77,19 @@ def weekly_summary(
     )
 
 
+class Overall(NamedTuple):
+    """The users of all weeks."""
+
+    total_registered: int
+    total_converted: int
+
+
 def overall(summary: DataFrame) -> DataFrame:
-    """One row: registered and converted users of all weeks, 0 where there are none."""
+    """One row, as :class:`Overall`; without any week, both totals are 0."""
     return summary.agg(
         *(
             F.coalesce(F.sum(total), F.lit(0)).cast("bigint").alias(total)
-            for total in ("total_registered", "total_converted")
+            for total in Overall._fields
         )
     )
 
@@ -88,16 +105,17 @@ def weekly_retention(
     Args:
         registrations: rows of :func:`first_registrations`.
         loads: rows of app_loaded.
-        newest_event: one row, the newest_monday DATE of the newest stored app event.
+        newest_event: the row of :func:`newest_event`.
         retention_weeks: how many weeks after the registration's are followed.
     """
     weeks = F.explode(F.sequence(F.lit(0), F.lit(retention_weeks)))
+    week = weeks_later(F.col("weeks_after"))
     cohort_weeks = (
         registrations.groupBy("registration_monday")
         .agg(F.count(F.lit(1)).alias("total_registered"))
         .crossJoin(newest_event)
         .withColumn("weeks_after", weeks)
-        .where(week_monday() <= F.col("newest_monday"))
+        .where(has_begun(week))
     )
     active = (
         registrations.join(active_weeks(loads), on=is_same_user(), how="inner")
@@ -111,7 +129,7 @@ def weekly_retention(
         F.col("weeks_after") == F.col("active_week")
     )
     active_users = F.coalesce("active", F.lit(0))
-    is_complete = week_monday() < F.col("newest_monday")
+    is_complete = is_over(week)
     return (
         cohort_weeks.join(active, on=is_same_week, how="left")
         .withColumns(
@@ -130,7 +148,10 @@ def weekly_retention(
 
 
 def newest_event(registrations: DataFrame, loads: DataFrame) -> DataFrame:
-    """One row: newest_monday, the Monday of the newest stored app event's week."""
+    """One row: newest_monday DATE, the Monday of the newest stored app event's week.
+
+    It is NULL if there is no app event.
+    """
     times = registrations.select("time").union(loads.select("time"))
     return times.agg(monday(F.max("time")).alias("newest_monday"))
 
@@ -161,9 +182,25 @@ def week_diff() -> Column:
     return F.floor(days / DAYS_PER_WEEK).cast("int")
 
 
-def week_monday() -> Column:
-    """The Monday that lies weeks_after weeks after the registration's."""
-    return F.date_add("registration_monday", F.col("weeks_after") * DAYS_PER_WEEK)
+def weeks_later(weeks: Column) -> Column:
+    """The Monday that lies so many weeks after the registration's."""
+    return F.date_add("registration_monday", weeks * DAYS_PER_WEEK)
+
+
+def is_over(week: Column) -> Column:
+    """Whether a week, named by its Monday, had ended by the newest stored app event.
+
+    It needs the column of :func:`newest_event`.
+    """
+    return week < F.col("newest_monday")
+
+
+def has_begun(week: Column) -> Column:
+    """Whether a week, named by its Monday, had begun by the newest stored app event.
+
+    It needs the column of :func:`newest_event`.
+    """
+    return week <= F.col("newest_monday")
 
 
 def iso_week(name: str) -> Column:

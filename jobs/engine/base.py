@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jobs.errors import RunError
 from jobs.fields import Kind
@@ -23,6 +23,7 @@ TextFunction = Callable[[str | None], str | None]
 Rewrite = Callable[["DataFrame", Mapping[str, TextFunction]], "DataFrame"]
 """What :meth:`Engine.rewrite` is, wherever lines are judged."""
 Rule = Callable[["DataFrame", Rewrite], "DataFrame"]
+Result = TypeVar("Result", bound=NamedTuple)
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,26 @@ class Engine(ABC):
     def uncache(self) -> None:
         """Drop every cached row; DataFrames made of them are of no use any more."""
 
-    @abstractmethod
-    def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
-        """A small result, as tuples."""
+    def collect(self, rows: "DataFrame", into: type[Result]) -> list[Result]:
+        """A small result, by name.
+
+        Args:
+            rows: what to compute.
+            into: the NamedTuple of a row. It has a field for each column, in any order.
+
+        Raises:
+            ValueError: the columns have other names than the fields.
+        """
+        columns = rows.columns
+        if sorted(columns) != sorted(into._fields):
+            raise ValueError(
+                f"the columns are {', '.join(columns)}, and the fields of"
+                f" {into.__name__} are {', '.join(into._fields)}"
+            )
+        places = [columns.index(field) for field in into._fields]
+        return [
+            into._make(row[place] for place in places) for row in self._collect(rows)
+        ]
 
     @abstractmethod
     def rewrite(
@@ -172,6 +190,10 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the session; cached rows are gone."""
+
+    @abstractmethod
+    def _collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
+        """A small result, each row in the order of its columns."""
 
     def out_of_memory(self, least: str) -> RunError:
         """The error of an engine that cannot go on in the memory that it has.

@@ -1,5 +1,6 @@
 """Raw lines to staging tables."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +14,9 @@ from jobs.fields import FIELDS
 from jobs.ledger import LineAccount, percent
 from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
-from jobs.storage.inputs import find_inputs, tidy_csv
+from jobs.storage.inputs import Inputs, find_inputs, tidy_csv
 from jobs.tables import (
     APP_LOADED,
-    EVENT_TABLES,
     PLAYBACK_EVENTS,
     REJECTED_EVENTS,
     USER_REGISTRATION,
@@ -27,6 +27,8 @@ from jobs.tables import (
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from jobs.events_split.model import Tally
 
 
 @dataclass(frozen=True)
@@ -56,48 +58,74 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     from jobs.events_split import model
 
     inputs = find_inputs(run.settings.input_data_path, run.prefix)
-    key = settings.pseudonym_key
+    judge = Judge(settings.pseudonym_key)
+    judged = run.engine.read_lines(inputs.event_files, FIELDS, judge)
+    tally = run.engine.collect(model.tally(judged), model.Tally)
+    _require_lines(tally, inputs)
+    run.stage(REJECTED_EVENTS, model.only_rejected(judged))
+    _require_few_rejected(tally, settings.max_rejected_ratio)
+    notes = _stage_attributes(run, inputs, settings.pseudonym_key)
+    stored = _stage_events(run, judged)
+    return JobResult(lines=line_account(tally, stored), notes=notes)
 
-    judged = run.engine.read_lines(inputs.event_files, FIELDS, Judge(key))
-    tally = {
-        (outcome, detail): lines
-        for outcome, detail, lines in run.engine.collect(model.tally(judged))
-    }
+
+def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAccount:
+    """Where every line went.
+
+    Args:
+        tally: the lines of each outcome and detail.
+        stored: the rows of each event table. The lines of a table that exceed its rows
+            are duplicates.
+    """
+    from jobs.events_split import model
+
+    kept = {counted.outcome: counted.lines for counted in tally}
+    return LineAccount(
+        read=sum(counted.lines for counted in tally),
+        stored=stored,
+        duplicates={name: kept.get(name, 0) - rows for name, rows in stored.items()},
+        ignored=model.by_detail(tally, model.IGNORED),
+        rejected=model.by_detail(tally, model.REJECTED),
+    )
+
+
+def _require_lines(tally: Sequence["Tally"], inputs: Inputs) -> None:
     if not tally:
         raise InputError(
             f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
         )
-    run.stage(REJECTED_EVENTS, model.only_rejected(judged))
-    rejected = {d: n for (o, d), n in tally.items() if o == model.REJECTED}
-    _check_ratio(rejected, sum(tally.values()), settings.max_rejected_ratio)
+
+
+def _require_few_rejected(tally: Sequence["Tally"], limit: float) -> None:
+    from jobs.events_split import model
+
+    rejected = model.by_detail(tally, model.REJECTED)
+    lines, read = sum(rejected.values()), sum(counted.lines for counted in tally)
+    if lines > Decimal(str(limit)) * read:
+        reasons = ", ".join(f"{name} {n:,}" for name, n in sorted(rejected.items()))
+        raise TooManyRejectedError(
+            f"{lines:,} of {read:,} lines rejected ({percent(lines, read)}), more than"
+            f" MAX_REJECTED_RATIO={limit}: {reasons}"
+        )
+
+
+def _stage_attributes(
+    run: Run, inputs: Inputs, pseudonym_key: str | None
+) -> tuple[str, ...]:
+    """Stage users and videos; returns a note for each file that is not there."""
+    from jobs.events_split import model
 
     notes = []
-    for table, rows in ((USERS, model.users), (VIDEOS, model.videos)):
+    for table, typed in ((USERS, model.users), (VIDEOS, model.videos)):
         path = inputs.attributes(table.name)
         if path is None:
             notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
         attributes = read_attributes(run.engine, table, path)
-        if key and table is USERS:
-            attributes = run.engine.rewrite(attributes, {"user_id": pseudonym(key)})
-        run.stage(table, rows(attributes))
-    stored = {
-        USER_REGISTRATION.name: run.stage(
-            USER_REGISTRATION, model.only_registrations(judged)
-        ),
-        APP_LOADED.name: run.stage(APP_LOADED, model.only_app_loads(judged)),
-        PLAYBACK_EVENTS.name: run.stage(
-            PLAYBACK_EVENTS, model.only_playback_events(judged)
-        ),
-    }
-    kept = {table.name: tally.get((table.name, None), 0) for table in EVENT_TABLES}
-    account = LineAccount(
-        read=sum(tally.values()),
-        stored=stored,
-        duplicates={name: kept[name] - stored[name] for name in kept},
-        ignored={d: n for (o, d), n in tally.items() if o == model.IGNORED},
-        rejected=rejected,
-    )
-    return JobResult(lines=account, notes=tuple(notes))
+        if pseudonym_key and table is USERS:
+            hides = {"user_id": pseudonym(pseudonym_key)}
+            attributes = run.engine.rewrite(attributes, hides)
+        run.stage(table, typed(attributes))
+    return tuple(notes)
 
 
 def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFrame":
@@ -114,14 +142,16 @@ def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFra
     return engine.read_csv(tidy, table.column_names)
 
 
-def _check_ratio(rejected: dict[str, int], read: int, limit: float) -> None:
-    lines = sum(rejected.values())
-    if lines > Decimal(str(limit)) * read:
-        reasons = ", ".join(f"{name} {n:,}" for name, n in sorted(rejected.items()))
-        raise TooManyRejectedError(
-            f"{lines:,} of {read:,} lines rejected ({percent(lines, read)}), more than"
-            f" MAX_REJECTED_RATIO={limit}: {reasons}"
-        )
+def _stage_events(run: Run, judged: "DataFrame") -> dict[str, int]:
+    """Stage the event tables; returns the rows of each by its name."""
+    from jobs.events_split import model
+
+    rows = {
+        USER_REGISTRATION: model.only_registrations(judged),
+        APP_LOADED: model.only_app_loads(judged),
+        PLAYBACK_EVENTS: model.only_playback_events(judged),
+    }
+    return {table.name: run.stage(table, rows[table]) for table in rows}
 
 
 JOB = Job(

@@ -4,6 +4,9 @@ Rows of ``lines`` are those of ``Engine.judged``: raw, source_file, is_object, a
 every one of FIELDS as text.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -272,13 +275,30 @@ def only(judged: DataFrame, table: Table) -> DataFrame:
     return judged.where(~is_rejected() & is_event_of(table))
 
 
+class Tally(NamedTuple):
+    """How many lines had one outcome and detail."""
+
+    outcome: str
+    detail: str | None
+    lines: int
+
+
 def tally(judged: DataFrame) -> DataFrame:
-    """How many lines had each outcome and detail."""
+    """One row per outcome and detail: how many lines had them, as :class:`Tally`."""
     return (
         judged.select(outcome().alias("outcome"), detail().alias("detail"))
         .groupBy("outcome", "detail")
         .agg(F.count(F.lit(1)).alias("lines"))
     )
+
+
+def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
+    """The lines of one outcome by their detail."""
+    return {
+        counted.detail: counted.lines
+        for counted in tally
+        if counted.outcome == outcome and counted.detail is not None
+    }
 
 
 def users(rows: DataFrame) -> DataFrame:

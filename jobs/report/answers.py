@@ -4,14 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 from jobs.ledger import LineAccount
 from jobs.report import significance
 from jobs.report.config import ReportSettings
 
-Row = tuple[Any, ...]
+if TYPE_CHECKING:
+    from jobs.report.model import (
+        CohortWeek,
+        GenreCount,
+        NewestEvent,
+        VersionCount,
+        WeekConversion,
+    )
+
 Answer = dict[str, Any]
 Counted = tuple[int, int]
 """How many of how many."""
@@ -22,13 +29,13 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Counts:
-    """What the models gave, in rows of the columns that each of them names."""
+    """The rows that the models of the same names gave."""
 
-    first_sessions_by_genre: Sequence[Row]
-    dropoff_by_version: Sequence[Row]
-    conversion_by_week: Sequence[Row]
-    retention_by_week: Sequence[Row]
-    newest_events: Sequence[Row]
+    first_sessions_by_genre: Sequence["GenreCount"]
+    dropoff_by_version: Sequence["VersionCount"]
+    conversion_by_week: Sequence["WeekConversion"]
+    retention_by_week: Sequence["CohortWeek"]
+    newest_events: Sequence["NewestEvent"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def answers(
         rules: the settings that the weekly tables were made with; empty if unknown.
         limits: when a drop-off is abnormal.
     """
-    newest: dict[str, int] = {row[0]: row[1] for row in counts.newest_events}
+    newest = {event.family: event.newest_micros for event in counts.newest_events}
     return {
         "format": 1,
         "data": {
@@ -69,7 +76,7 @@ def answers(
             "time_zone": rules.get("reporting_timezone"),
         },
         "lines": lines and _lines(lines),
-        "conversion": _conversion(counts.conversion_by_week, newest.get("app"), rules),
+        "conversion": _conversion(counts.conversion_by_week, rules),
         "retention": _retention(counts.retention_by_week),
         **_first_sessions(counts.first_sessions_by_genre),
         "dropoff": dropoff(counts.dropoff_by_version, limits),
@@ -88,7 +95,7 @@ def rate(count: int, total: int) -> Answer:
     }
 
 
-def dropoff(versions: Sequence[Row], limits: ReportSettings) -> Answer:
+def dropoff(versions: Sequence["VersionCount"], limits: ReportSettings) -> Answer:
     """Each group's drop-off, over all sessions and over first sessions alone.
 
     Args:
@@ -96,11 +103,7 @@ def dropoff(versions: Sequence[Row], limits: ReportSettings) -> Answer:
         limits: when a drop-off is abnormal.
     """
     groups = _groups(versions)
-    everything = Group(
-        {},
-        (sum(row[3] for row in versions), sum(row[2] for row in versions)),
-        (sum(row[5] for row in versions), sum(row[4] for row in versions)),
-    )
+    everything = _group({}, versions)
     compared = [
         {**group.names, "sessions": of_all, "first_sessions": of_first}
         for group, of_all, of_first in zip(
@@ -134,17 +137,15 @@ def _instant(micros: int | None) -> str | None:
     return f"{_EPOCH + timedelta(microseconds=micros):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def _conversion(
-    weeks: Sequence[Row], newest: int | None, rules: Mapping[str, Any]
-) -> Answer:
+def _conversion(weeks: Sequence["WeekConversion"], rules: Mapping[str, Any]) -> Answer:
     by_week = [
         {
-            "registration_week": week,
-            "week_start": _monday(week),
-            "is_finished": _is_finished(week, newest, rules),
-            **rate(converted, registered),
+            "registration_week": week.registration_week,
+            "week_start": week.week_start.isoformat(),
+            "is_finished": week.is_complete,
+            **rate(week.total_converted, week.total_registered),
         }
-        for week, registered, converted in sorted(weeks)
+        for week in sorted(weeks, key=lambda week: week.week_start)
     ]
     return {
         "mode": rules.get("conversion_mode"),
@@ -155,53 +156,47 @@ def _conversion(
     }
 
 
-def _is_finished(
-    week: str, newest: int | None, rules: Mapping[str, Any]
-) -> bool | None:
-    """Whether the week that decides had ended by the newest app event."""
-    if newest is None or "conversion_week_offset" not in rules:
-        return None
-    zone = ZoneInfo(rules["reporting_timezone"])
-    today = (_EPOCH + timedelta(microseconds=newest)).astimezone(zone).date()
-    weeks = timedelta(weeks=rules["conversion_week_offset"] + 1)
-    return date.fromisoformat(_monday(week)) + weeks <= today
-
-
 def _together(rates: Iterable[Answer]) -> Answer:
     counted = [(known["count"], known["total"]) for known in rates]
     return rate(sum(some for some, _ in counted), sum(all_ for _, all_ in counted))
 
 
-def _retention(weeks: Sequence[Row]) -> list[Answer]:
-    cohorts: dict[tuple[str, int], list[Answer]] = defaultdict(list)
-    for week, weeks_after, registered, active, is_complete in sorted(weeks):
-        known = rate(active, registered)
-        if not is_complete:
-            known |= {"rate": None, "low": None, "high": None}
-        cohorts[week, registered].append(
-            {"weeks_after": weeks_after, "is_complete": is_complete, **known}
-        )
+def _retention(weeks: Sequence["CohortWeek"]) -> list[Answer]:
+    cohorts: dict[date, list[CohortWeek]] = defaultdict(list)
+    for week in sorted(weeks, key=lambda week: (week.week_start, week.weeks_after)):
+        cohorts[week.week_start].append(week)
     return [
         {
-            "registration_week": week,
-            "week_start": _monday(week),
-            "registered": registered,
-            "weeks": of_cohort,
+            "registration_week": cohort[0].registration_week,
+            "week_start": start.isoformat(),
+            "registered": cohort[0].total_registered,
+            "weeks": list(map(_cohort_week, cohort)),
         }
-        for (week, registered), of_cohort in cohorts.items()
+        for start, cohort in cohorts.items()
     ]
 
 
-def _first_sessions(genres: Sequence[Row]) -> Answer:
-    sessions, reached, retained, observed = (
-        sum(row[n] for row in genres) for n in (1, 2, 3, 4)
-    )
+def _cohort_week(week: "CohortWeek") -> Answer:
+    known = rate(week.active_users, week.total_registered)
+    if not week.is_complete:
+        known |= {"rate": None, "low": None, "high": None}
+    return {"weeks_after": week.weeks_after, "is_complete": week.is_complete, **known}
+
+
+def _first_sessions(genres: Sequence["GenreCount"]) -> Answer:
+    sessions = sum(genre.sessions for genre in genres)
+    retained = sum(genre.retained for genre in genres)
+    observed = sum(genre.observed for genre in genres)
     by_genre = [
-        {"genre": genre, "all": rate(back, all_), "observed": rate(back, seen)}
-        for genre, all_, _, back, seen in genres
+        {
+            "genre": genre.genre,
+            "all": rate(genre.retained, genre.sessions),
+            "observed": rate(genre.retained, genre.observed),
+        }
+        for genre in genres
     ]
     return {
-        "reached_30s": rate(reached, sessions),
+        "reached_30s": rate(sum(genre.reached_30s for genre in genres), sessions),
         "retained_within_3d": {
             "all": rate(retained, sessions),
             "observed": rate(retained, observed),
@@ -210,23 +205,36 @@ def _first_sessions(genres: Sequence[Row]) -> Answer:
     }
 
 
-def _groups(versions: Sequence[Row]) -> list[Group]:
-    """Every device_os, then every app_version of it."""
-    systems: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for system, _, *counted in versions:
-        systems[system] = [a + b for a, b in zip(systems[system], counted, strict=True)]
-    rows = [({"device_os": system}, counted) for system, counted in systems.items()]
-    rows += [({"device_os": os, "app_version": v}, list(c)) for os, v, *c in versions]
-    return [
-        Group(names, (dropped, all_), (first_dropped, first))
-        for names, (all_, dropped, first, first_dropped) in rows
-    ]
+def _groups(versions: Sequence["VersionCount"]) -> list[Group]:
+    """Every device_os, and then every app_version of one."""
+    systems: dict[str | None, list[VersionCount]] = defaultdict(list)
+    for version in versions:
+        systems[version.device_os].append(version)
+    groups = [_group({"device_os": name}, system) for name, system in systems.items()]
+    for version in versions:
+        names = {"device_os": version.device_os, "app_version": version.app_version}
+        groups.append(_group(names, [version]))
+    return groups
+
+
+def _group(
+    names: Mapping[str, str | None], versions: Sequence["VersionCount"]
+) -> Group:
+    """The sessions of these versions together."""
+    return Group(
+        names,
+        (sum(v.dropped for v in versions), sum(v.sessions for v in versions)),
+        (
+            sum(v.first_dropped for v in versions),
+            sum(v.first_sessions for v in versions),
+        ),
+    )
 
 
 def _compared(
     groups: Sequence[Counted], everything: Counted, limits: ReportSettings
 ) -> list[Answer]:
-    """Each group's rate against that of all others, and whether it is flagged."""
+    """Each group's rate against that of all others, and whether it stands out."""
     others = [(everything[0] - some, everything[1] - all_) for some, all_ in groups]
     tests = list(map(significance.difference, groups, others))
     q_values = iter(significance.q_values([test[0] for test in tests if test]))
@@ -234,6 +242,7 @@ def _compared(
     for group, other, test in zip(groups, others, tests, strict=True):
         p, name = test or (None, None)
         q = next(q_values) if test else None
+        judged = (q, group, other, limits)
         found.append(
             {
                 **rate(*group),
@@ -241,7 +250,8 @@ def _compared(
                 "test": name,
                 "p": _shortened(p),
                 "q": _shortened(q),
-                "is_flagged": significance.is_abnormally_high(q, group, other, limits),
+                "is_flagged": significance.is_abnormally_high(*judged),
+                "is_suspicious": significance.is_suspiciously_high(*judged),
             }
         )
     return found
@@ -260,11 +270,6 @@ def _highest_first(group: Answer) -> tuple[Any, ...]:
 
 def _unknown_last(name: str | None) -> tuple[bool, str]:
     return name is None, name or ""
-
-
-def _monday(week: str) -> str:
-    """The day that an ISO week, ``YYYY-WW``, begins on."""
-    return date.fromisocalendar(int(week[:4]), int(week[5:]), 1).isoformat()
 
 
 def _rounded(share: float | None) -> float | None:

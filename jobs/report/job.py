@@ -30,16 +30,21 @@ def run(run: Run, settings: ReportSettings) -> JobResult:
 
     sessions = run.table(FACT_USER_SESSION)
     counts = answers.Counts(
-        run.engine.collect(model.first_sessions_by_genre(sessions)),
-        run.engine.collect(model.dropoff_by_version(sessions)),
-        run.engine.collect(model.conversion_by_week(run.table(WEEKLY_SUMMARY))),
-        run.engine.collect(model.retention_by_week(run.table(WEEKLY_RETENTION))),
+        run.engine.collect(model.first_sessions_by_genre(sessions), model.GenreCount),
+        run.engine.collect(model.dropoff_by_version(sessions), model.VersionCount),
+        run.engine.collect(
+            model.conversion_by_week(run.table(WEEKLY_SUMMARY)), model.WeekConversion
+        ),
+        run.engine.collect(
+            model.retention_by_week(run.table(WEEKLY_RETENTION)), model.CohortWeek
+        ),
         run.engine.collect(
             model.newest_events(
                 run.table(USER_REGISTRATION),
                 run.table(APP_LOADED),
                 run.table(PLAYBACK_EVENTS),
-            )
+            ),
+            model.NewestEvent,
         ),
     )
     events_ledger = run.ledger_of(PLAYBACK_EVENTS)

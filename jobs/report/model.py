@@ -1,14 +1,29 @@
 """The counts behind the answers: each model is one pass, and its result is small."""
 
+from datetime import date
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 
-def first_sessions_by_genre(sessions: DataFrame) -> DataFrame:
-    """One row per first_genre of users' first sessions, NULL for an unknown one.
+class GenreCount(NamedTuple):
+    """How many first sessions began with a genre, which is None if it is unknown.
 
-    Columns: genre, sessions, reached_30s, retained, and observed: how many of them have
-    a retention that is final. A retained session is an observed one.
+    Attributes:
+        observed: how many of them have a retention that is final, as that of every
+            retained one is.
+    """
+
+    genre: str | None
+    sessions: int
+    reached_30s: int
+    retained: int
+    observed: int
+
+
+def first_sessions_by_genre(sessions: DataFrame) -> DataFrame:
+    """One row per first_genre of users' first sessions, as :class:`GenreCount`.
 
     Args:
         sessions: rows of fact_user_session.
@@ -25,11 +40,25 @@ def first_sessions_by_genre(sessions: DataFrame) -> DataFrame:
     )
 
 
-def dropoff_by_version(sessions: DataFrame) -> DataFrame:
-    """One row per device_os and app_version, NULL for an unknown one.
+class VersionCount(NamedTuple):
+    """How many sessions one app version had; a name that is unknown is None.
 
-    Columns: device_os, app_version, sessions, dropped (how many of them were left
-    within 10 seconds), first_sessions and first_dropped (of first sessions alone).
+    Attributes:
+        dropped: how many of its sessions dropped off.
+        first_sessions: how many of its sessions are a user's first.
+        first_dropped: how many of these dropped off.
+    """
+
+    device_os: str | None
+    app_version: str | None
+    sessions: int
+    dropped: int
+    first_sessions: int
+    first_dropped: int
+
+
+def dropoff_by_version(sessions: DataFrame) -> DataFrame:
+    """One row per device_os and app_version, as :class:`VersionCount`.
 
     Args:
         sessions: rows of fact_user_session.
@@ -44,12 +73,19 @@ def dropoff_by_version(sessions: DataFrame) -> DataFrame:
     )
 
 
+class NewestEvent(NamedTuple):
+    """The newest event of a family, in microseconds since 1970."""
+
+    family: str
+    newest_micros: int
+
+
 def newest_events(
     registrations: DataFrame, loads: DataFrame, playbacks: DataFrame
 ) -> DataFrame:
-    """One row per family of events, ``app`` and ``playback``, that has any.
+    """One row per family, ``app`` and ``playback``, as :class:`NewestEvent`.
 
-    Columns: family, newest_micros: its newest event, in microseconds since 1970.
+    A family without events has no row.
 
     Args:
         registrations: rows of user_registration.
@@ -71,20 +107,35 @@ def instants(family: str, events: DataFrame, column: str) -> DataFrame:
     )
 
 
+class WeekConversion(NamedTuple):
+    """A row of weekly_summary: what the report takes of it."""
+
+    registration_week: str
+    week_start: date
+    total_registered: int
+    total_converted: int
+    is_complete: bool
+
+
 def conversion_by_week(summary: DataFrame) -> DataFrame:
-    """One row per registration week: what the report takes of weekly_summary."""
-    return summary.select("registration_week", "total_registered", "total_converted")
+    """One row per registration week, as :class:`WeekConversion`."""
+    return summary.select(*WeekConversion._fields)
+
+
+class CohortWeek(NamedTuple):
+    """A row of weekly_retention: what the report takes of it."""
+
+    registration_week: str
+    week_start: date
+    weeks_after: int
+    total_registered: int
+    active_users: int
+    is_complete: bool
 
 
 def retention_by_week(retention: DataFrame) -> DataFrame:
-    """One row per cohort and week after: what the report takes of weekly_retention."""
-    return retention.select(
-        "registration_week",
-        "weeks_after",
-        "total_registered",
-        "active_users",
-        "is_complete",
-    )
+    """One row per cohort and week after, as :class:`CohortWeek`."""
+    return retention.select(*CohortWeek._fields)
 
 
 def total(flag: str) -> Column:

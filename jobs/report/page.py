@@ -133,7 +133,7 @@ def _hottest(cohorts: Sequence[Answer]) -> float:
 
 def _of_last_weeks(conversion: Answer) -> Answer:
     shown = conversion["by_week"][-MOST_WEEKS:]
-    over = (week["high"] for week in shown if week["is_finished"] is not False)
+    over = (week["high"] for week in shown if week["is_finished"])
     highest = max(over, default=0)
     return conversion | {
         "shown": shown,
@@ -180,7 +180,6 @@ def _groups(dropoff: Answer) -> Answer:
 def _verdict(rate: Answer, limits: Answer) -> str:
     if rate["is_flagged"]:
         return "flagged"
-    if rate["total"] >= limits["dropoff_min_sessions"]:
-        return "ordinary"
-    is_unlikely = rate["q"] is not None and rate["q"] <= limits["dropoff_max_q"]
-    return "suspicious" if is_unlikely and rate["rate"] > rate["others_rate"] else "few"
+    if rate["is_suspicious"]:
+        return "suspicious"
+    return "few" if rate["total"] < limits["dropoff_min_sessions"] else "ordinary"

@@ -146,12 +146,41 @@ def is_abnormally_high(
         others: count and total of all others.
         limits: what is beyond chance, enough and high enough.
     """
-    if q is None or q > limits.dropoff_max_q or group[1] < limits.dropoff_min_sessions:
+    if group[1] < limits.dropoff_min_sessions:
+        return False
+    if not _is_high_beyond_chance(q, group, others, limits):
         return False
     # Exactly, so that a rate that just reaches a limit does.
     rate, other_rate = Fraction(*group), Fraction(*others)
     points = Fraction(str(limits.dropoff_min_points))
     ratio = Fraction(str(limits.dropoff_min_ratio))
-    return rate > other_rate and (
-        100 * (rate - other_rate) >= points or rate >= ratio * other_rate
-    )
+    return 100 * (rate - other_rate) >= points or rate >= ratio * other_rate
+
+
+def is_suspiciously_high(
+    q: float | None,
+    group: tuple[int, int],
+    others: tuple[int, int],
+    limits: ReportSettings,
+) -> bool:
+    """Whether a rate is high beyond chance, but of too few sessions for a flag.
+
+    Args:
+        q: as :func:`q_values` gives it, None where there is nothing to compare.
+        group: count and total of the group.
+        others: count and total of all others.
+        limits: what is beyond chance and enough.
+    """
+    has_too_few = group[1] < limits.dropoff_min_sessions
+    return has_too_few and _is_high_beyond_chance(q, group, others, limits)
+
+
+def _is_high_beyond_chance(
+    q: float | None,
+    group: tuple[int, int],
+    others: tuple[int, int],
+    limits: ReportSettings,
+) -> bool:
+    if q is None or q > limits.dropoff_max_q:
+        return False
+    return Fraction(*group) > Fraction(*others)

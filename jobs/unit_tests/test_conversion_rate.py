@@ -6,7 +6,7 @@ import pytest
 
 from jobs.conversion_rate import model
 from jobs.ledger import percent
-from tests.support.engine import data_frame, micros
+from tests.support.engine import collected, data_frame, micros
 
 REGISTRATIONS = "time TIMESTAMP, initiator_id BIGINT, channel STRING"
 LOADS = "time TIMESTAMP, initiator_id BIGINT"
@@ -18,12 +18,8 @@ def summary_of(table, rows_of):
     """weekly_summary as (week, registered, converted, percent)."""
 
     def summarize(registrations, loads, mode="first", offset=1):
-        rows = model.weekly_summary(
-            model.first_registrations(table(REGISTRATIONS, registrations)),
-            table(LOADS, loads),
-            mode,
-            offset,
-        )
+        registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
+        rows = summary(registered, loaded, mode, offset)
         return rows_of(
             rows.select(
                 "registration_week",
@@ -34,6 +30,28 @@ def summary_of(table, rows_of):
         )
 
     return summarize
+
+
+@pytest.fixture
+def weeks_of(table, rows_of):
+    """weekly_summary as (week, week_start, is_complete)."""
+
+    def weeks(registrations, loads, mode="first", offset=1):
+        registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
+        rows = summary(registered, loaded, mode, offset)
+        return rows_of(rows.select("registration_week", "week_start", "is_complete"))
+
+    return weeks
+
+
+def summary(registrations, loads, mode, offset):
+    return model.weekly_summary(
+        model.first_registrations(registrations),
+        loads,
+        model.newest_event(registrations, loads),
+        mode,
+        offset,
+    )
 
 
 @pytest.fixture
@@ -140,10 +158,43 @@ def test_days_and_weeks_are_those_of_the_reporting_time_zone(open_here):
     late_on_sunday = "2021-01-04T04:59:59Z"
     registered = data_frame(engine, REGISTRATIONS, [[late_on_sunday, 1, None]])
     loads = data_frame(engine, LOADS, [["2021-01-04T05:00:00Z", 1]])
-    summary = model.weekly_summary(
-        model.first_registrations(registered), loads, "first", 1
-    )
-    assert engine.collect(summary) == [(1, 1, 100, "2020-53")]
+    rows = summary(registered, loads, "first", 1)
+    start = date(2020, 12, 28)
+    assert collected(engine, rows) == [(start, 1, 1, 100, False, "2020-53")]
+    # The week after 2020-53 ends with Sunday, in New York.
+    for newest, is_complete in (("04:59:59", False), ("05:00:00", True)):
+        later = data_frame(engine, LOADS, [[f"2021-01-11T{newest}Z", 2]])
+        rows = summary(registered, loads.union(later), "first", 1)
+        assert collected(engine, rows.select("is_complete")) == [(is_complete,)]
+
+
+@pytest.mark.parametrize("mode", ["first", "any"])
+@pytest.mark.parametrize(
+    ("offset", "newest", "is_complete"),
+    [
+        (1, "2021-01-10T23:59:59.999999Z", False),
+        (1, "2021-01-11T00:00:00Z", True),
+        (0, "2021-01-03T23:59:59.999999Z", False),
+        (0, "2021-01-04T00:00:00Z", True),
+        (2, "2021-01-17T23:59:59.999999Z", False),
+        (2, "2021-01-18T00:00:00Z", True),
+        (5200, "2021-01-18T00:00:00Z", False),
+        (-1, MONDAY, True),
+    ],
+)
+def test_a_week_is_complete_when_the_week_that_decides_is_over(
+    weeks_of, mode, offset, newest, is_complete
+):
+    rows = weeks_of([[MONDAY, 1, None]], [[newest, 1], [newest, 1]], mode, offset)
+    assert rows == [("2020-53", date(2020, 12, 28), is_complete)]
+
+
+def test_a_registration_is_an_app_event_that_ends_a_week_as_well(weeks_of):
+    registered = [[MONDAY, 1, None], ["2021-01-11T00:00:00Z", 2, None]]
+    assert weeks_of(registered, []) == [
+        ("2020-53", date(2020, 12, 28), True),
+        ("2021-02", date(2021, 1, 11), False),
+    ]
 
 
 def test_an_unfinished_week_has_no_rate_and_one_not_begun_no_row(retention_of):
@@ -174,11 +225,11 @@ def test_a_cohort_is_followed_for_as_many_weeks_as_asked(retention_of):
     assert [row[2] for row in rows] == [0, 1, 2]
 
 
-def test_no_events_give_no_cohorts(retention_of, summary_of, table, engine):
+def test_no_events_give_no_cohorts(retention_of, weeks_of, table, engine):
     assert retention_of([], []) == []
-    assert summary_of([], []) == []
+    assert weeks_of([], []) == []
     empty = table("total_registered BIGINT, total_converted BIGINT", [])
-    assert engine.collect(model.overall(empty)) == [(0, 0)]
+    assert engine.collect(model.overall(empty), model.Overall) == [(0, 0)]
 
 
 def test_the_rate_over_all_weeks_rounds_halves_up():

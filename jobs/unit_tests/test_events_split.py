@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 from jobs.engine import Engine
 from jobs.errors import InputError
 from jobs.events_split import model
-from jobs.events_split.job import Judge, read_attributes
+from jobs.events_split.job import Judge, line_account, read_attributes
 from jobs.fields import FIELDS
+from jobs.ledger import LineAccount
 from jobs.lines.files import EventFile
 from jobs.storage.inputs import find_inputs
 from jobs.tables import USERS, VIDEOS
@@ -465,7 +466,7 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
         assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
 
 
-def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
+def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path, rows_of):
     (tmp_path / "in").mkdir()
     for name in ("a.json", "b.json"):
         (tmp_path / "in" / name).write_text('{"event": "a"}')
@@ -475,9 +476,8 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path):
         return as_read(lines, rewrite)
 
     with pytest.raises(Exception) as failed:  # each engine has its own
-        engine.collect(
-            engine.read_lines(files_in(tmp_path / "in"), FIELDS, as_read_too_late)
-        )
+        files = files_in(tmp_path / "in")
+        rows_of(engine.read_lines(files, FIELDS, as_read_too_late))
     explained = engine.to_run_error(failed.value)
     assert isinstance(explained, InputError)
     assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
@@ -497,12 +497,38 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, row
     ]
 
 
-def test_no_lines_give_no_rows(engine, tmp_path):
+def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
     judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None))
-    assert engine.collect(model.tally(judged)) == []
-    assert engine.collect(model.only_playback_events(judged)) == []
+    assert engine.collect(model.tally(judged), model.Tally) == []
+    assert rows_of(model.only_playback_events(judged)) == []
+
+
+def test_lines_beyond_the_rows_of_their_table_are_duplicates():
+    tally = [
+        model.Tally("user_registration", None, 3),
+        model.Tally("playback_events", None, 2),
+        # An ignored event may have the name of a table or of another outcome.
+        model.Tally("ignored", "playback_events", 5),
+        model.Tally("ignored", "rejected", 7),
+        model.Tally("rejected", "malformed_json", 11),
+    ]
+    stored = {"user_registration": 1, "app_loaded": 0, "playback_events": 2}
+    account = line_account(tally, stored)
+    assert account == LineAccount(
+        read=28,
+        stored=stored,
+        duplicates={"user_registration": 2, "app_loaded": 0, "playback_events": 0},
+        ignored={"playback_events": 5, "rejected": 7},
+        rejected={"malformed_json": 11},
+    )
+    assert account.read == sum(lines for _, _, lines in account.entries())
+
+
+def test_no_lines_are_an_account_of_nothing():
+    nothing = {"app_loaded": 0}
+    assert line_account([], nothing) == LineAccount(0, nothing, nothing, {}, {})
 
 
 def test_of_users_with_one_id_the_greatest_stays(engine, tmp_path, rows_of):
@@ -546,5 +572,5 @@ def test_an_unreadable_duration_is_null(engine, tmp_path, rows_of):
     )
 
 
-def test_without_a_file_the_attributes_are_empty(engine):
-    assert engine.collect(model.users(read_attributes(engine, USERS, None))) == []
+def test_without_a_file_the_attributes_are_empty(engine, rows_of):
+    assert rows_of(model.users(read_attributes(engine, USERS, None))) == []

@@ -1,13 +1,13 @@
 """What the report counts, and what it makes of the counts."""
 
 import json
-
-import pytest
+from datetime import date
 
 from jobs.ledger import LineAccount
 from jobs.report import model
-from jobs.report.answers import Counts, answers, dropoff, rate
+from jobs.report.answers import answers, dropoff, rate
 from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
+from tests.support.counts import counts
 from tests.support.engine import micros
 from tests.support.simulation import DEFAULTS
 
@@ -23,19 +23,12 @@ RULES = {
 }
 
 
-def counts(**given):
-    rows = dict.fromkeys(
-        (
-            *("first_sessions_by_genre", "dropoff_by_version", "conversion_by_week"),
-            *("retention_by_week", "newest_events"),
-        ),
-        (),
-    )
-    return Counts(**rows | given)
-
-
 def answered(rules=RULES, **given):
     return answers(counts(**given), None, rules, DEFAULTS)
+
+
+def dropoff_of(versions):
+    return dropoff(counts(dropoff_by_version=versions).dropoff_by_version, DEFAULTS)
 
 
 def test_genres_are_those_of_first_sessions_and_an_unknown_one_is_kept(table, rows_of):
@@ -76,11 +69,14 @@ def test_the_newest_event_of_each_family_is_told(table, rows_of):
 
 
 def test_weekly_tables_are_taken_as_they_are(table, rows_of):
-    summary = table(WEEKLY_SUMMARY.schema, [[3, 1, 33, "2020-53"]])
-    assert rows_of(model.conversion_by_week(summary)) == [("2020-53", 3, 1)]
+    start = date(2020, 12, 28)
+    summary = table(WEEKLY_SUMMARY.schema, [[start, 3, 1, 33, False, "2020-53"]])
+    weeks = rows_of(model.conversion_by_week(summary))
+    assert weeks == [("2020-53", start, 3, 1, False)]
     row = ["2020-12-28", 2, 3, 1, None, False, "2020-53"]
     retention = table(WEEKLY_RETENTION.schema, [row])
-    assert rows_of(model.retention_by_week(retention)) == [("2020-53", 2, 3, 1, False)]
+    cohort_weeks = rows_of(model.retention_by_week(retention))
+    assert cohort_weeks == [("2020-53", start, 2, 3, 1, False)]
 
 
 def test_no_rows_give_no_counts(table, rows_of):
@@ -112,38 +108,41 @@ def test_a_rate_has_its_interval():
     }
 
 
-@pytest.mark.parametrize(
-    ("newest", "is_finished"),
-    # The week after 2020-53 ends with Sunday, in New York.
-    [("2021-01-11T04:59:59Z", False), ("2021-01-11T05:00:00Z", True)],
-)
-def test_a_week_converts_to_the_end_of_the_week_that_counts(newest, is_finished):
-    found = answered(
-        conversion_by_week=[("2020-53", 10, 2)],
-        newest_events=[("app", micros(newest))],
-    )["conversion"]
-    [week] = found["by_week"]
-    assert (week["week_start"], week["is_finished"]) == ("2020-12-28", is_finished)
-    assert found["overall"]["total"] == 10
-    assert found["finished"]["total"] == (10 if is_finished else 0)
-
-
-def test_without_its_ledger_nobody_knows_whether_a_week_is_finished():
+def test_whether_a_week_is_finished_is_what_the_table_says():
+    # No newest event, no settings and no name of a week could tell.
     found = answered(
         rules={},
-        conversion_by_week=[("2020-53", 10, 2)],
-        newest_events=[("app", micros("2022-01-01T00:00:00Z"))],
-    )
-    assert found["conversion"]["by_week"][0]["is_finished"] is None
+        conversion_by_week=[
+            ("b", date(2021, 1, 4), 5, 1, False),
+            ("a", date(2020, 12, 28), 10, 2, True),
+        ],
+    )["conversion"]
+    weeks = [(week["week_start"], week["is_finished"]) for week in found["by_week"]]
+    assert weeks == [("2020-12-28", True), ("2021-01-04", False)]
+    assert found["finished"] == rate(2, 10)
+    assert found["overall"] == rate(3, 15)
+
+
+def test_no_week_is_finished_without_a_week():
+    found = answered()["conversion"]
+    assert found["finished"] == found["overall"] == rate(0, 0)
+
+
+def test_without_their_ledger_the_lines_and_the_time_zone_are_unknown():
+    found = answered(rules={})
     assert found["data"]["time_zone"] is None
     assert found["lines"] is None
 
 
 def test_an_unfinished_cohort_week_has_no_rate():
+    start = date(2020, 12, 28)
     [cohort] = answered(
-        retention_by_week=[("2020-53", 1, 4, 1, False), ("2020-53", 0, 4, 4, True)]
+        retention_by_week=[
+            ("2020-53", start, 1, 4, 1, False),
+            ("2020-53", start, 0, 4, 4, True),
+        ]
     )["retention"]
-    assert cohort["registered"] == 4
+    assert (cohort["week_start"], cohort["registered"]) == ("2020-12-28", 4)
     assert [week["rate"] for week in cohort["weeks"]] == [1.0, None]
     assert cohort["weeks"][1]["count"] == 1
 
@@ -166,13 +165,12 @@ def test_genres_are_ranked_by_what_has_been_observed():
 
 
 def test_a_group_is_held_against_all_other_sessions():
-    found = dropoff(
+    found = dropoff_of(
         [
             ("i", "1", 100, 50, 10, 5),
             ("i", "2", 100, 10, 10, 1),
             ("a", None, 200, 20, 20, 2),
-        ],
-        DEFAULTS,
+        ]
     )
     assert found["sessions"] == rate(80, 400)
     assert found["first_sessions"] == rate(8, 40)
@@ -190,21 +188,43 @@ def test_a_group_is_held_against_all_other_sessions():
 
 def test_every_group_counts_when_p_is_corrected():
     one = [("i", "1", 100, 19, 0, 0), ("i", "2", 1000, 100, 0, 0)]
-    found = dropoff(one, DEFAULTS)
+    found = dropoff_of(one)
     p = found["by_app_version"][0]["sessions"]["p"]
     assert p < 0.05
     many = one + [("i", str(n), 100, 10, 0, 0) for n in range(3, 20)]
-    group = dropoff(many, DEFAULTS)["by_app_version"][0]["sessions"]
+    group = dropoff_of(many)["by_app_version"][0]["sessions"]
     assert group["p"] < 0.05 < group["q"]
     assert not group["is_flagged"]
 
 
 def test_a_single_group_has_nobody_to_be_held_against():
-    found = dropoff([(None, None, 3, 1, 1, 1)], DEFAULTS)
+    found = dropoff_of([(None, None, 3, 1, 1, 1)])
     [group] = found["by_device_os"]
     assert group["device_os"] is None
     alone = {"others_rate": None, "test": None, "p": None, "q": None}
-    assert group["sessions"] == rate(1, 3) | alone | {"is_flagged": False}
+    verdict = {"is_flagged": False, "is_suspicious": False}
+    assert group["sessions"] == rate(1, 3) | alone | verdict
+
+
+def test_a_high_dropoff_of_too_few_sessions_is_suspicious():
+    found = dropoff_of([("i", "1", 12, 11, 40, 38), ("i", "2", 1000, 200, 1000, 200)])
+    few, many = found["by_app_version"]
+    assert (few["sessions"]["is_flagged"], few["sessions"]["is_suspicious"]) == (
+        False,
+        True,
+    )
+    # Each rate has a verdict of its own.
+    of_first = few["first_sessions"]
+    assert (of_first["is_flagged"], of_first["is_suspicious"]) == (True, False)
+    assert many["sessions"]["is_suspicious"] is False
+
+
+def test_no_sessions_are_not_suspicious():
+    assert dropoff_of([])["by_app_version"] == []
+    [group, _] = dropoff_of([("i", "1", 1, 1, 0, 0), ("i", "2", 1, 0, 0, 0)])[
+        "by_app_version"
+    ]
+    assert group["first_sessions"]["is_suspicious"] is False
 
 
 def test_lines_stand_in_one_order():
@@ -218,8 +238,14 @@ def test_the_same_counts_in_another_order_give_the_same_bytes():
     given: dict[str, list[tuple[object, ...]]] = {
         "first_sessions_by_genre": [("a", 2, 1, 1, 2), ("b", 2, 1, 1, 2)],
         "dropoff_by_version": [("i", "1", 9, 4, 2, 1), (None, "1", 9, 4, 2, 1)],
-        "conversion_by_week": [("2020-53", 3, 1), ("2021-01", 3, 1)],
-        "retention_by_week": [("2020-53", 0, 3, 1, True), ("2021-01", 0, 3, 1, True)],
+        "conversion_by_week": [
+            ("2020-53", date(2020, 12, 28), 3, 1, True),
+            ("2021-01", date(2021, 1, 4), 3, 1, False),
+        ],
+        "retention_by_week": [
+            ("2020-53", date(2020, 12, 28), 0, 3, 1, True),
+            ("2021-01", date(2021, 1, 4), 0, 3, 1, True),
+        ],
         "newest_events": [("app", 1), ("playback", 2)],
     }
     turned = {name: list(reversed(rows)) for name, rows in given.items()}

@@ -13,6 +13,7 @@ from jobs.report.significance import (
     difference,
     fisher,
     is_abnormally_high,
+    is_suspiciously_high,
     q_values,
     wilson,
     z_test,
@@ -176,11 +177,38 @@ def test_a_flag_takes_significance_sessions_and_size(q, group, others, is_flagge
     assert is_abnormally_high(q, group, others, DEFAULTS) is is_flagged
 
 
+@pytest.mark.parametrize(
+    ("q", "group", "others", "is_suspicious"),
+    [
+        (0.05, (11, 12), (20, 100), True),
+        (0.0501, (11, 12), (20, 100), False),
+        (None, (11, 12), (20, 100), False),
+        (0.01, (29, 29), (10, 100), True),
+        (0.01, (30, 30), (10, 100), False),
+        # As high as the others, and lower.
+        (0.01, (2, 10), (20, 100), False),
+        (0.01, (1, 10), (20, 100), False),
+        # A little higher: no size is asked for.
+        (0.01, (3, 14), (214, 1000), True),
+        (0.01, (1, 1), (0, 1), True),
+    ],
+)
+def test_a_high_rate_of_too_few_sessions_is_suspicious_and_never_flagged(
+    q, group, others, is_suspicious
+):
+    assert is_suspiciously_high(q, group, others, DEFAULTS) is is_suspicious
+    is_flagged = is_abnormally_high(q, group, others, DEFAULTS)
+    assert not (is_suspicious and is_flagged)
+
+
 def test_the_limits_are_settings():
     lenient = replace(
         DEFAULTS, dropoff_max_q=1.0, dropoff_min_sessions=1, dropoff_min_points=0
     )
     assert is_abnormally_high(1.0, (2, 3), (1, 3), lenient)
+    assert not is_suspiciously_high(1.0, (2, 3), (1, 3), lenient)
+    strict = replace(lenient, dropoff_min_sessions=4)
+    assert is_suspiciously_high(1.0, (2, 3), (1, 3), strict)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.tables import WRITTEN_BY
+from jobs.pipeline import JOBS
 from tests.faults.conftest import RATIO, assert_whole, run
 from tests.support import published
 from tests.support.engine import ENGINE
@@ -67,7 +67,7 @@ if ENGINE == "duckdb":
     ):
         prefix = small_disk / "out"
         job = ("-m", "jobs.events_split")
-        tables = WRITTEN_BY["events_split"]
+        tables = JOBS[0].writes
 
         assert run(versions[1].path, prefix, python=job, **RATIO)[0] == 0
         disk = os.statvfs(small_disk)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from jobs.ledger import LineAccount
 from jobs.report.answers import Counts, answers
 from jobs.report.page import page
+from tests.support.counts import counts
 from tests.support.engine import micros
 from tests.support.simulation import DEFAULTS
 
@@ -24,7 +26,15 @@ RULES = {
     "conversion_mode": "first",
     "conversion_week_offset": 1,
 }
-WEEKS = ["2020-50", "2020-51", "2020-52", "2020-53", "2021-01", "2021-02", "2021-03"]
+
+
+def named_week(year: int, week: int) -> tuple[str, date]:
+    """An ISO week's name and Monday."""
+    return f"{year}-{week:02}", date.fromisocalendar(year, week, 1)
+
+
+WEEKS = [named_week(2020, week) for week in range(50, 54)]
+WEEKS += [named_week(2021, week) for week in range(1, 4)]
 ACCOUNT = LineAccount(
     read=4046,
     stored={"app_loaded": 369, "playback_events": 2742, "user_registration": 104},
@@ -49,22 +59,25 @@ def ordinary(**given: Any) -> Counts:
             ("iOS 17.1", "4.0.0", 12, 11, 2, 1),
             (None, None, 9, 1, 3, 0),
         ],
-        "conversion_by_week": [(w, 40 + n, 6 + n) for n, w in enumerate(WEEKS)],
+        "conversion_by_week": [
+            (*week, 40 + n, 6 + n, n + 1 < len(WEEKS) - 1)
+            for n, week in enumerate(WEEKS)
+        ],
         "retention_by_week": [
-            (week, n, 40, 20 - n, first + n < len(WEEKS) - 1)
+            (*week, n, 40, 20 - n, first + n < len(WEEKS) - 1)
             for first, week in enumerate(WEEKS)
             for n in range(len(WEEKS) - first)
         ],
         "newest_events": NEWEST,
     }
-    return Counts(**rows | given)
+    return counts(**rows | given)
 
 
-def rendered(counts: Counts, lines: LineAccount | None = ACCOUNT) -> str:
-    return page(answers(counts, lines, RULES, DEFAULTS))
+def rendered(known: Counts, lines: LineAccount | None = ACCOUNT) -> str:
+    return page(answers(known, lines, RULES, DEFAULTS))
 
 
-EMPTY = Counts([], [], [], [], [])
+EMPTY = counts()
 
 
 class Opened:

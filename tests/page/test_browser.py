@@ -10,6 +10,7 @@ from tests.page.conftest import (
     EMPTY,
     PHONE,
     WEEKS,
+    named_week,
     ordinary,
     rendered,
 )
@@ -39,12 +40,12 @@ PAGES = {
     "large": rendered(
         ordinary(
             conversion_by_week=[
-                (f"{year}-{week:02}", 90_000_000, week)
+                (*named_week(year, week), 90_000_000, week, True)
                 for year in range(2000, 2020)
                 for week in range(1, 53)
             ],
             retention_by_week=[
-                (f"2019-{week:02}", n, 90_000_000, 1_000_000, True)
+                (*named_week(2019, week), n, 90_000_000, 1_000_000, True)
                 for week in range(1, 53)
                 for n in range(60)
             ],

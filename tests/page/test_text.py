@@ -1,11 +1,13 @@
 """What stands on the page, as text; test_browser.py opens it in a browser."""
 
 import re
+from datetime import date
 
 import pytest
 
-from jobs.report.answers import Counts, answers
+from jobs.report.answers import answers
 from jobs.report.page import heat, interval, name, page, percent, probability
+from tests.support.counts import counts
 from tests.support.simulation import DEFAULTS
 
 RULES = {
@@ -13,11 +15,12 @@ RULES = {
     "conversion_mode": "first",
     "conversion_week_offset": 1,
 }
-COUNTS = Counts(
+MONDAY = date(2020, 12, 28)
+COUNTS = counts(
     first_sessions_by_genre=[("a<b", 40, 20, 10, 40)],
     dropoff_by_version=[("i", "1", 100, 50, 9, 1), ("i", "2", 100, 10, 9, 1)],
-    conversion_by_week=[("2020-53", 100, 18)],
-    retention_by_week=[("2020-53", 0, 100, 18, True)],
+    conversion_by_week=[("2020-53", MONDAY, 100, 18, True)],
+    retention_by_week=[("2020-53", MONDAY, 0, 100, 18, True)],
     newest_events=[("app", 1_611_530_848_640_000)],
 )
 
@@ -50,6 +53,37 @@ def test_it_answers_in_sentences():
 def test_it_says_what_coming_back_means(mode, offset, sentence):
     known = {"conversion_mode": mode, "conversion_week_offset": offset}
     assert sentence in text_of(RULES | known if mode else {})
+
+
+def test_a_week_is_finished_if_the_answers_say_so():
+    weeks = [
+        ("2020-53", MONDAY, 100, 18, True),
+        ("2021-01", date(2021, 1, 4), 100, 2, False),
+    ]
+    known = counts(conversion_by_week=weeks)
+    assert "Of those whose week is over, it is 18 %" in text_of(counts=known)
+    html = page(answers(known, None, RULES, DEFAULTS))
+    assert re.findall("<td>(yes|not yet)</td>", html) == ["yes", "not yet"]
+    assert html.count('class="week open"') == 1
+
+
+@pytest.mark.parametrize(
+    ("is_flagged", "is_suspicious", "total", "verdict"),
+    [
+        (False, False, 30, "ordinary"),
+        (False, False, 29, "few"),
+        (False, True, 30, "suspicious"),
+        (True, False, 29, "flagged"),
+    ],
+)
+def test_a_verdict_is_what_the_answers_say(is_flagged, is_suspicious, total, verdict):
+    found = answers(COUNTS, None, RULES, DEFAULTS)
+    group = found["dropoff"]["by_app_version"][0]
+    told = {"is_flagged": is_flagged, "is_suspicious": is_suspicious, "total": total}
+    group["sessions"] |= told
+    name = '<th scope="row"><bdi>i</bdi> · <bdi>1</bdi></th>'
+    rows = re.findall(rf'<tr class="is-(\w+)">\s*{name}', page(found))
+    assert rows == [verdict]
 
 
 def test_it_is_one_small_file_without_a_script_or_an_address():

@@ -13,6 +13,9 @@ from jobs.tables import (
     USERS,
     WEEKLY_RETENTION,
     WEEKLY_SUMMARY,
+    Column,
+    Range,
+    Table,
 )
 from tests.support.engine import ENGINE, data_frame
 
@@ -50,9 +53,11 @@ REGISTRATION = {
     "derived_tstamp_day": "2021-01-01",
 }
 SUMMARY = {
+    "week_start": "2020-12-28",
     "total_registered": 1,
     "total_converted": 0,
     "conversion_rate": 0,
+    "is_complete": False,
     "registration_week": "2020-53",
 }
 RETENTION = {
@@ -108,6 +113,7 @@ def test_tables_that_keep_every_promise_pass(run, stage):
 
 ONE_EACH = "(user_id, session_id) is unique, and so it is in user_sessions"
 NO_LIKE = SESSION | {"has_like": 2}
+COMPLETE = RETENTION | {"is_complete": True}
 BROKEN = {
     "a column that is required": (
         {PLAYBACK_EVENTS: [EVENT | {"event_name": None}]},
@@ -120,6 +126,22 @@ BROKEN = {
     "a negative value": (
         {PLAYBACK_EVENTS: [EVENT | {"value": -1}]},
         {("playback_events", "value is at least 0"): 1},
+    ),
+    "a rate above 100 %": (
+        {WEEKLY_SUMMARY: [SUMMARY | {"conversion_rate": 101}]},
+        {("weekly_summary", "conversion_rate is 0 to 100"): 1},
+    ),
+    "a share above 1": (
+        {WEEKLY_RETENTION: [COMPLETE | {"retention_rate": 1.01}]},
+        {("weekly_retention", "retention_rate is 0 to 1"): 1},
+    ),
+    "a session without events": (
+        {USER_SESSIONS: [SESSION | {"event_count": 0}], PLAYBACK_EVENTS: []},
+        {("user_sessions", "event_count is at least 1"): 1},
+    ),
+    "a week twice": (
+        {WEEKLY_RETENTION: [RETENTION, RETENTION]},
+        {("weekly_retention", "(registration_week, weeks_after) is unique"): 1},
     ),
     "a key twice": (
         {USERS: [{"user_id": "u"}, {"user_id": "u", "gender": "f"}]},
@@ -221,6 +243,58 @@ def test_a_table_that_a_check_reads_must_be_there(run):
     run.stage(FACT_USER_SESSION, no_facts)
     with pytest.raises(InputError, match="there is no table user_sessions yet"):
         check_staged(run, [FACT_USER_SESSION])
+
+
+def test_rows_with_nulls_and_with_the_least_and_most_allowed_are_published(
+    run, stage
+):
+    weeks = {
+        WEEKLY_SUMMARY: [SUMMARY | {"total_converted": 1, "conversion_rate": 100}],
+        WEEKLY_RETENTION: [
+            COMPLETE | {"retention_rate": 0},
+            COMPLETE | {"retention_rate": 1, "weeks_after": 1},
+            RETENTION | {"retention_rate": None, "weeks_after": 2},
+        ],
+    }
+    values = [EVENT | {"value": 0}, EVENT | {"value": None}]
+    two_events = {"event_count": 2}
+    stage(
+        weeks
+        | {
+            PLAYBACK_EVENTS: values,
+            USER_SESSIONS: [SESSION | two_events],
+            FACT_USER_SESSION: [FACT | two_events],
+        }
+    )
+    assert broken(run) == {}
+
+
+def test_tables_without_rows_break_no_promise(run, stage):
+    stage({table: [] for table in GOOD})
+    assert broken(run) == {}
+
+
+def test_the_rules_for_a_row_follow_from_the_catalogue():
+    table = Table(
+        "some",
+        "staging",
+        "some_job",
+        (
+            Column("id", "STRING"),
+            Column("flag", "INT", allowed=(0, 1)),
+            Column("share", "DOUBLE", allowed=Range(0, 1), nullable=True),
+        ),
+        Column("count", "INT", allowed=Range(1)),
+        key=("id",),
+    )
+    assert list(rules(table)) == [
+        ("id is not null", "t.id IS NOT NULL"),
+        ("flag is not null", "t.flag IS NOT NULL"),
+        ("flag is 0 or 1", "t.flag IN (0, 1)"),
+        ("share is 0 to 1", "t.share BETWEEN 0 AND 1"),
+        ("count is not null", "t.count IS NOT NULL"),
+        ("count is at least 1", "t.count >= 1"),
+    ]
 
 
 def test_every_table_has_rules_and_every_rule_a_name_of_its_own():

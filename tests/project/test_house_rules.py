@@ -171,3 +171,15 @@ def test_the_fields_are_those_of_the_jobs():
     from jobs.fields import FIELDS
 
     assert house_rules["FIELD_NAMES"] == set(FIELDS)
+
+
+def test_a_model_may_know_a_date_but_not_what_day_it_is():
+    path, known = MODEL, "from datetime import date\n"
+    assert violations(path, f"{known}start: date\n") == []
+    assert violations(path, f"{known}date.today()\n") == [
+        f"{path}:2: .today: a model's result follows from its input alone,"
+        " not from clock or chance"
+    ]
+    assert violations(path, "from datetime import datetime\n") == [
+        f"{path}:1: a model does not import datetime.datetime"
+    ]

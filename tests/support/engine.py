@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -166,7 +166,9 @@ def collected(engine: Engine, frame: Any) -> list[tuple[Any, ...]]:
         )
         for f in frame.schema.fields
     )
-    return engine.collect(frame.select(*comparable))
+    fields = [(name, Any) for name in frame.columns]
+    row = NamedTuple("Row", fields)  # type: ignore[misc]
+    return list(map(tuple, engine.collect(frame.select(*comparable), row)))
 
 
 def micros(instant: str) -> int:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import chain
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -122,12 +121,13 @@ def reference_tables(
     timeout = timedelta(minutes=settings.session_timeout_minutes)
     sessions = user_sessions(playback, users, videos, timeout)
     loaded, registered = weeks_by_user(loads, zone), weeks_by_user(registrations, zone)
+    app_days = (local_day(event["time"], zone) for event in (*registrations, *loads))
+    newest_day = max(app_days, default=date.min)
     cohorts: dict[date, list[int]] = defaultdict(list)
     for initiator, weeks in registered.items():
         cohorts[weeks[0]].append(initiator)
-    newest_week = max(chain(*loaded.values(), *registered.values()), default=date.min)
-    summary = weekly_summary(cohorts, loaded, settings)
-    retention = weekly_retention(cohorts, loaded, newest_week, settings)
+    summary = weekly_summary(cohorts, loaded, newest_day, settings)
+    retention = weekly_retention(cohorts, loaded, newest_day, settings)
     tables = {
         **stored,
         "users": users,
@@ -489,9 +489,15 @@ def weeks_by_user(rows: list[Row], zone: ZoneInfo) -> dict[int, list[date]]:
     return weeks
 
 
+def has_ended(week: date, newest_day: date) -> bool:
+    """Whether the newest app event lies on a day after the Sunday of a week."""
+    return week + timedelta(days=6) < newest_day
+
+
 def weekly_summary(
     cohorts: dict[date, list[int]],
     loaded: dict[int, list[date]],
+    newest_day: date,
     settings: ReferenceSettings,
 ) -> list[Row]:
     """How many of each registration week converted: by their first load, or by any."""
@@ -502,9 +508,11 @@ def weekly_summary(
         converted = sum(wanted in loaded.get(user, [])[deciding] for user in members)
         percent = Fraction(100 * converted, len(members))
         row = {
+            "week_start": start,
             "total_registered": len(members),
             "total_converted": converted,
             "conversion_rate": math.floor(percent + Fraction(1, 2)),
+            "is_complete": has_ended(wanted, newest_day),
             "registration_week": year_week(start),
         }
         rows.append(row)
@@ -514,7 +522,7 @@ def weekly_summary(
 def weekly_retention(
     cohorts: dict[date, list[int]],
     loaded: dict[int, list[date]],
-    newest_week: date,
+    newest_day: date,
     settings: ReferenceSettings,
 ) -> list[Row]:
     """Who came back, for each registration week and each week begun since then."""
@@ -522,9 +530,9 @@ def weekly_retention(
     for start, members in cohorts.items():
         for weeks_after in range(settings.retention_weeks + 1):
             week = start + timedelta(weeks=weeks_after)
-            if week > newest_week:
+            if week > newest_day:
                 break
-            is_complete = week < newest_week
+            is_complete = has_ended(week, newest_day)
             active = sum(week in loaded.get(user, []) for user in members)
             row = {
                 "week_start": start,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.report.answers import Row, dropoff
+from jobs.report.answers import dropoff
 from jobs.report.config import ReportSettings
+from jobs.report.model import VersionCount
 from jobs.settings import load
 
 DEFAULTS: ReportSettings
@@ -40,19 +41,19 @@ def simulate(runs: int, planted_points: int) -> Flagged:
     )
 
 
-def drawn(random: np.random.Generator, planted_points: int) -> list[Row]:
+def drawn(random: np.random.Generator, planted_points: int) -> list[VersionCount]:
     """Rows of dropoff_by_version, with as many sessions each as chance gives."""
     rates = np.full(len(GROUPS), RATE)
     rates[GROUPS.index(FAULTY)] += planted_points / 100
     totals = random.multinomial(SESSIONS, np.full(len(GROUPS), 1 / len(GROUPS)))
     dropped = random.binomial(totals, rates)
     return [
-        (*names, int(all_), int(some), 0, 0)
+        VersionCount(*names, int(all_), int(some), 0, 0)
         for names, all_, some in zip(GROUPS, totals, dropped, strict=True)
     ]
 
 
-def flagged_groups(versions: list[Row]) -> list[dict[str, str]]:
+def flagged_groups(versions: list[VersionCount]) -> list[dict[str, str]]:
     found = dropoff(versions, DEFAULTS)
     return [
         {name: group[name] for name in ("device_os", "app_version") if name in group}

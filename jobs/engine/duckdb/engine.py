@@ -102,7 +102,7 @@ class DuckDBEngine(Engine):
         while self._cached:
             self._connection.execute(f"DROP TABLE {self._cached.pop()}")
 
-    def collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
+    def _collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
         return self._connection.execute(sql_of(rows)).fetchall()
 
     def rewrite(

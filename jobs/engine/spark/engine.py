@@ -155,7 +155,7 @@ class SparkEngine(Engine):
         while self._cached:
             self._cached.pop().unpersist()
 
-    def collect(self, rows: DataFrame) -> list[tuple[Any, ...]]:
+    def _collect(self, rows: DataFrame) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows.collect()]
 
     def rewrite(
@@ -175,7 +175,7 @@ class SparkEngine(Engine):
     ) -> list[tuple[Any, ...]]:
         for table, files in tables.items():
             self.read(table, files).createOrReplaceTempView(table.name)
-        return self.collect(self._session.sql(sql))
+        return self._collect(self._session.sql(sql))
 
     def create_view(self, table: Table, files: TableFiles) -> None:
         columns = ", ".join(
