@@ -33,6 +33,11 @@ class Engine(ABC):
         self.settings = settings
         self.store = store
 
+    @property
+    @abstractmethod
+    def session(self) -> Any:
+        """The ``SparkSession``, or what stands in for it: it makes DataFrames."""
+
     @abstractmethod
     def judged(
         self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule

@@ -46,6 +46,10 @@ class DuckDBEngine(Engine):
         self._connection = self._session.connection
         self._held: list[str] = []
 
+    @property
+    def session(self) -> Any:
+        return self._session.sqlframe
+
     def judged(
         self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule
     ) -> "DataFrame":

@@ -93,6 +93,10 @@ class SparkEngine(Engine):
         context.pythonExec = str(context.getConf().get("spark.pyspark.python"))
         self._held: list[DataFrame] = []
 
+    @property
+    def session(self) -> SparkSession:
+        return self._session
+
     def judged(
         self, inputs: Inputs, fields: Mapping[str, Kind], judge: Rule
     ) -> DataFrame:

@@ -97,10 +97,8 @@ def data_frame(engine: Engine, schema: Sequence[Column] | str, rows: Rows) -> An
     names = [column.name for column in columns]
     texts = [[None if v is None else str(v) for v in row] for row in rows]
     # A row of NULLs keeps the columns known when there are no rows.
-    opened: Any = engine._session  # type: ignore[attr-defined]
-    session = opened if ENGINE == "spark" else opened.sqlframe
     with_nulls: list[list[str | None]] = [[None] * len(names), *texts]
-    made = session.createDataFrame(
+    made = engine.session.createDataFrame(
         [(str(i), *row) for i, row in enumerate(with_nulls)],
         ", ".join(f"{name} STRING" for name in ["row_number", *names]),
     )
