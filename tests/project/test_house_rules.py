@@ -6,44 +6,168 @@ import pytest
 
 from tests.support.processes import ROOT
 
-violations = runpy.run_path(str(ROOT / "scripts" / "house_rules.py"))["violations"]
+house_rules = runpy.run_path(str(ROOT / "scripts" / "house_rules.py"))
+violations = house_rules["violations"]
 
-LOOK = 'wait_until(lambda: list((prefix / "_tmp").{}("*/publishing")))\n'
+MODEL = "jobs/sessionize/model.py"
+JOB = "jobs/sessionize/job.py"
+SETTINGS = "jobs/settings.py"
+ENGINE = "jobs/engine/duckdb_engine.py"
+TEST = "jobs/unit_tests/test_sessionize.py"
+SHARED = "tests/support/engine.py"
+
+TIE = "a tie is left to chance: order by a unique key, or aggregate with min or max"
+IMPURE = "a model's result follows from its input alone, not from clock or chance"
+ENGINES = "the engine decides what is kept, not a model"
+NO_ACTIONS = "a model describes rows and runs nothing; count with F.count(...)"
+ENVIRONMENT = "only jobs/settings.py reads the environment"
+ONE_PLACE = "only jobs/engine knows which engine runs"
 
 
-@pytest.mark.parametrize("folder", ["containers", "faults"])
-@pytest.mark.parametrize("method", ["glob", "rglob"])
-def test_a_test_beside_other_processes_may_not_search_with_a_path(folder, method):
-    path = f"tests/{folder}/test_kills.py"
-    assert violations(path, LOOK.format(method)) == [
-        f"{path}:1: a folder may go while Path.{method} looks: use found"
-    ]
+@pytest.mark.parametrize(
+    ("path", "breaks", "rule", "keeps"),
+    [
+        (
+            "jobs/lines/json.py",
+            "",
+            "Python's own json is hidden from a program beside it",
+            None,
+        ),
+        *(
+            (
+                path,
+                f"rows.{method}(1)",
+                f"{method}(1) puts all rows through one task",
+                f"rows.{method}(2)",
+            )
+            for path, method in ((JOB, "repartition"), (TEST, "coalesce"))
+        ),
+        (
+            JOB,
+            "rows.repartition(numPartitions=1)",
+            "repartition(1) puts all rows through one task",
+            'rows.repartition("day")',
+        ),
+        (
+            MODEL,
+            "from jobs.settings import load",
+            "a model does not import jobs.settings.load",
+            "from jobs.tables import USERS",
+        ),
+        (
+            MODEL,
+            "from ..settings import load",
+            "a model does not import jobs.settings.load",
+            "from ..tables import USERS",
+        ),
+        (MODEL, "import os", "a model does not import os", "import typing"),
+        (
+            MODEL,
+            "from pyspark.sql import functions",
+            "a model does not import pyspark.sql.functions",
+            "from pyspark.sql import functions as F",
+        ),
+        (MODEL, 'F.first("a")', f"F.first: {TIE}", 'F.min("a")'),
+        (MODEL, "rows.dropDuplicates()", f".dropDuplicates: {TIE}", "rows.distinct()"),
+        (MODEL, "F.rand()", f"F.rand: {IMPURE}", "F.lit(1)"),
+        (MODEL, "F.now()", f"F.now: {IMPURE}", 'F.col("now")'),
+        (MODEL, "rows.cache()", f".cache: {ENGINES}", "rows.cache"),
+        (MODEL, "rows.count()", f".count: {NO_ACTIONS}", 'F.count("a")'),
+        (
+            MODEL,
+            "def facts(): pass",
+            "facts has no docstring: say what it gives",
+            'def facts(): "All."\ndef _its_part(): pass',
+        ),
+        (JOB, "import os\nos.environ", ENVIRONMENT, "import os\nos.getpid()"),
+        (JOB, "from os import environ", ENVIRONMENT, "from os import getpid"),
+        (JOB, "from os import getenv as get", ENVIRONMENT, "from os import fspath"),
+        (JOB, "import duckdb", ONE_PLACE, "import jobs.engine"),
+        (JOB, "from sqlframe.duckdb import x", ONE_PLACE, "from jobs.engine import x"),
+        (
+            JOB,
+            "from pyspark.sql import SparkSession",
+            ONE_PLACE,
+            "from pyspark.sql import DataFrame",
+        ),
+        (JOB, "sql.SparkSession", ONE_PLACE, "sql.DataFrame"),
+        (
+            ENGINE,
+            "from jobs.fields import FIELDS",
+            "an engine gets the fields as an argument",
+            "from jobs.fields import Kind",
+        ),
+        (
+            ENGINE,
+            'F.col("user_id")',
+            "an engine does not name the field user_id",
+            'F.col("raw")',
+        ),
+        *(
+            (
+                f"tests/{folder}/test_kills.py",
+                f'list((prefix / "_tmp").{method}("*/publishing"))',
+                f"a folder may go while Path.{method} looks: use found",
+                keeps,
+            )
+            for folder in ("containers", "faults")
+            for method, keeps in (
+                ("glob", 'glob.glob("*", root_dir=prefix)'),
+                ("rglob", 'found(prefix / "_tmp", "*/publishing")'),
+            )
+        ),
+    ],
+)
+def test_a_rule_that_is_broken_is_named_with_its_place(path, breaks, rule, keeps):
+    number = len(breaks.splitlines()) or 1
+    assert violations(path, breaks) == [f"{path}:{number}: {rule}"]
+    if keeps is not None:
+        assert violations(path, keeps) == []
 
 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("tests/faults/test_kills.py", 'found(prefix / "_tmp", "*/publishing")'),
-        ("tests/faults/test_kills.py", 'glob.glob("*", root_dir=prefix)'),
-        ("tests/pipeline/test_store.py", LOOK.format("glob")),
+        ("jobs/lines/exact.py", ""),
+        (JOB, 'F.first("a")\nrows.count()\ndef facts(): pass'),
+        (SETTINGS, "import os\nos.environ"),
+        (TEST, "import os, duckdb\nos.environ\nsql.SparkSession"),
+        (SHARED, "import os, duckdb\nos.environ\nsql.SparkSession"),
+        (ENGINE, "import duckdb\nsql.SparkSession"),
+        ("jobs/lines/exact.py", 'from jobs.fields import FIELDS\nFIELDS["user_id"]'),
+        ("tests/pipeline/test_store.py", 'prefix.rglob("*")'),
     ],
 )
-def test_any_other_search_is_free(path, source):
+def test_a_rule_binds_the_modules_that_it_is_for(path, source):
     assert violations(path, source) == []
 
 
-@pytest.mark.parametrize(
-    ("source", "rule"),
-    [
-        (
-            "from jobs.fields import FIELDS\n",
-            "an engine gets the fields as an argument",
-        ),
-        ('F.col("user_id")\n', "an engine does not name the field user_id"),
-    ],
-)
-def test_an_engine_knows_no_field(source, rule):
-    path = "jobs/engine/duckdb_engine.py"
-    assert violations(path, source) == [f"{path}:1: {rule}"]
-    assert violations("jobs/lines/exact.py", source) == []
-    assert violations(path, "from jobs.fields import Kind\n") == []
+@pytest.mark.parametrize("kind", ["FUNCTIONS_BARRED", "METHODS_BARRED"])
+def test_a_model_calls_nothing_that_is_barred(kind):
+    for name, why in house_rules[kind].items():
+        called = f"F.{name}" if kind == "FUNCTIONS_BARRED" else f".{name}"
+        source = f"{called}()" if kind == "FUNCTIONS_BARRED" else f"rows{called}()"
+        assert violations(MODEL, source) == [f"{MODEL}:1: {called}: {why}"]
+
+
+def test_every_module_of_the_jobs_and_of_the_tests_is_looked_at(
+    tmp_path, monkeypatch, capsys
+):
+    main = house_rules["main"]
+    assert main() == 0
+    assert capsys.readouterr().out == ""
+    monkeypatch.setitem(main.__globals__, "ROOT", tmp_path)
+    for folder in ("jobs/lines", "tests/support", "scripts"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "json.py").touch()
+    assert main() == 1
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "jobs/lines/json.py",
+        "tests/support/json.py",
+    ]
+
+
+def test_the_fields_are_those_of_the_jobs():
+    from jobs.fields import FIELDS
+
+    assert house_rules["FIELD_NAMES"] == set(FIELDS)
