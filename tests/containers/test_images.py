@@ -32,7 +32,7 @@ def test_an_image_has_a_class_archive_that_its_spark_can_use(image):
     docker("run", "--rm", "--entrypoint", "spark-submit", image, *submit)
 
 
-def tests_in(image):
+def files_of_tests_in(image):
     script = "find . -path ./.venv -prune -o -name 'test_*.py' -print"
     run = ("run", "--rm", "--entrypoint", "sh", image, "-c", script)
     return sorted(docker(*run).splitlines())
@@ -40,8 +40,8 @@ def tests_in(image):
 
 def test_the_image_of_the_jobs_holds_none_of_the_tests_and_that_of_the_tests_all():
     here = [path for name in ("jobs", "tests") for path in found(ROOT / name, TESTS)]
-    assert tests_in("product-events") == []
-    assert tests_in("product-events-test") == sorted(
+    assert files_of_tests_in("product-events") == []
+    assert files_of_tests_in("product-events-test") == sorted(
         f"./{path.relative_to(ROOT)}" for path in here
     )
 

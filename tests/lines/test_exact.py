@@ -117,7 +117,10 @@ def test_what_nests_deeper_than_500_levels_is_no_event(nested):
     assert read(f'{{"event": "a", "other": {wide}}}') == {"event": "a"}
 
 
-@pytest.mark.parametrize("length", [LONG_LINE // 8, LONG_LINE + LONG_LINE // 4])
+@pytest.mark.parametrize(
+    "length",
+    [LONG_LINE // 8, pytest.param(LONG_LINE * 5 // 4, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     ("start", "part", "end", "is_event"),
     [
