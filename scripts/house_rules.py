@@ -40,6 +40,8 @@ METHODS_BARRED = {
 }
 
 TESTS = ("jobs/unit_tests", "tests")
+# Queries and the warehouse are DuckDB's, whichever engine made the tables.
+USE_DUCKDB = ("jobs/engine", "jobs/sql.py", "jobs/warehouse.py")
 BESIDE_OTHER_PROCESSES = ("tests/containers", "tests/faults")
 
 
@@ -75,10 +77,13 @@ def violations(path: str, source: str) -> list[str]:
         found.update(model_docstrings(tree))
     if path != "jobs/settings.py" and not is_test:
         found.update(environment(tree, file))
-    if not file.is_relative_to("jobs/engine") and not is_test:
+    if not is_test and not is_within(file, USE_DUCKDB):
         found.update(engines(tree, file))
     if file.is_relative_to("jobs/engine"):
         found.update(fields(tree, file))
+        found.update(only_computes(tree, file))
+    if file.match("jobs/*/job.py"):
+        found.update(sees_only_the_run(tree, file))
     if is_within(file, BESIDE_OTHER_PROCESSES):
         found.update(searches(tree))
     return [f"{path}:{line}: {rule}" for line, rule in sorted(found)]
@@ -155,6 +160,22 @@ def fields(tree: ast.Module, file: PurePosixPath) -> Found:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in FIELD_NAMES:
             yield node.lineno, f"an engine does not name the field {node.value!s}"
+
+
+def only_computes(tree: ast.Module, file: PurePosixPath) -> Found:
+    """What becomes of the files that an engine writes is the run's business."""
+    for line, name in imports(tree, file):
+        if re.match(r"jobs\.(publishing|ledger|runner|pipeline)\b", name):
+            yield line, f"an engine computes, and does not import {name}"
+    for node in ast.walk(tree):
+        if getattr(node, "attr", "") == "output_data_path_prefix":
+            yield getattr(node, "lineno", 0), "an engine does not know the prefix"
+
+
+def sees_only_the_run(tree: ast.Module, file: PurePosixPath) -> Found:
+    for line, name in imports(tree, file):
+        if re.match(r"jobs\.publishing\b(?!\.run\.Run$)", name):
+            yield line, f"a job sees the run alone, and does not import {name}"
 
 
 def searches(tree: ast.Module) -> Found:

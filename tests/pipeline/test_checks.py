@@ -245,9 +245,7 @@ def test_a_table_that_a_check_reads_must_be_there(run):
         check_staged(run, [FACT_USER_SESSION])
 
 
-def test_rows_with_nulls_and_with_the_least_and_most_allowed_are_published(
-    run, stage
-):
+def test_rows_with_nulls_and_with_the_least_and_most_allowed_are_published(run, stage):
     weeks = {
         WEEKLY_SUMMARY: [SUMMARY | {"total_converted": 1, "conversion_rate": 100}],
         WEEKLY_RETENTION: [

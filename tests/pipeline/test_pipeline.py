@@ -185,8 +185,5 @@ def test_a_day_that_became_empty_disappears(tmp_path):
             f"derived_tstamp_day={day}" for day in kept
         ]
     assert len(published.files(prefix, USER_REGISTRATION)) == 2
-    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {
-        ".parquet",
-        ".json",
-    }
+    assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {".parquet"}
     assert not any((prefix / "_tmp").iterdir())

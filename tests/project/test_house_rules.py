@@ -12,7 +12,7 @@ violations = house_rules["violations"]
 MODEL = "jobs/sessionize/model.py"
 JOB = "jobs/sessionize/job.py"
 SETTINGS = "jobs/settings.py"
-ENGINE = "jobs/engine/duckdb_engine.py"
+ENGINE = "jobs/engine/duckdb/engine.py"
 TEST = "jobs/unit_tests/test_sessionize.py"
 SHARED = "tests/support/engine.py"
 
@@ -105,6 +105,31 @@ ONE_PLACE = "only jobs/engine knows which engine runs"
         ),
         *(
             (
+                ENGINE,
+                f"from jobs.{module} import {name}",
+                f"an engine computes, and does not import jobs.{module}.{name}",
+                "from jobs.tables import Table",
+            )
+            for module, name in (
+                ("publishing.run", "Run"),
+                ("ledger", "Ledger"),
+                ("runner", "main"),
+            )
+        ),
+        (
+            ENGINE,
+            "settings.output_data_path_prefix",
+            "an engine does not know the prefix",
+            "settings.memory_limit",
+        ),
+        (
+            JOB,
+            "from jobs.publishing.lock import Lock",
+            "a job sees the run alone, and does not import jobs.publishing.lock.Lock",
+            "from jobs.publishing.run import Run",
+        ),
+        *(
+            (
                 f"tests/{folder}/test_kills.py",
                 f'list((prefix / "_tmp").{method}("*/publishing"))',
                 f"a folder may go while Path.{method} looks: use found",
@@ -134,8 +159,9 @@ def test_a_rule_that_is_broken_is_named_with_its_place(path, breaks, rule, keeps
         (TEST, "import os, duckdb\nos.environ\nsql.SparkSession"),
         (SHARED, "import os, duckdb\nos.environ\nsql.SparkSession"),
         (ENGINE, "import duckdb\nsql.SparkSession"),
+        ("jobs/sql.py", "import duckdb"),
         ("jobs/lines/exact.py", 'from jobs.fields import FIELDS\nFIELDS["user_id"]'),
-        ("tests/pipeline/test_store.py", 'prefix.rglob("*")'),
+        ("tests/pipeline/test_publishing.py", 'prefix.rglob("*")'),
     ],
 )
 def test_a_rule_binds_the_modules_that_it_is_for(path, source):
