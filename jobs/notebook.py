@@ -9,7 +9,6 @@ from typing import Any
 from jobs.engine import open_engine
 from jobs.publishing.parquet import Snapshot
 from jobs.publishing.reading import look
-from jobs.publishing.run import prefix_of
 from jobs.settings import RunSettings, load
 from jobs.tables import TABLES
 
@@ -33,7 +32,7 @@ class Tables:
         """
         arguments = [f"--{name}={value}" for name, value in flags.items()]
         [self.settings] = load((RunSettings,), "Tables", "", arguments)
-        self.prefix = prefix_of(self.settings)
+        self.prefix = self.settings.prefix
         self._seen: Snapshot | None = None
         scratch = Path(tempfile.mkdtemp())
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)

@@ -19,7 +19,7 @@ from jobs.errors import RunError, TooManyRejectedError
 from jobs.ledger import JobRecord, JobResult, Ledger
 from jobs.publishing.parquet import Snapshot
 from jobs.publishing.reading import look
-from jobs.publishing.run import Run, Writer, prefix_of
+from jobs.publishing.run import Run, Writer
 from jobs.settings import RunSettings, load, shown
 from jobs.tables import REJECTED_EVENTS, TABLES, Table
 
@@ -154,7 +154,7 @@ def _look(
             return _run_job(job, own_settings, run, stop)
 
         with progress.step(job.name, "running"):
-            record = look(prefix_of(settings), run_job)
+            record = look(settings.prefix, run_job)
     show(record)
 
 
@@ -165,16 +165,13 @@ def _write(
     stop: _Stop,
 ) -> None:
     """Run jobs that write, and publish what all of them made in one go."""
-    writer = Writer(settings)
+    writer = Writer(settings, [table for job, _ in jobs for table in job.writes])
     ledger = Ledger(writer.run_id, shown(settings), notes=writer.notes)
-    for own_settings in (own_settings for _, own_settings in jobs):
+    for _, own_settings in jobs:
         ledger.settings |= shown(own_settings)
     try:
         _run_and_publish(settings, jobs, writer, ledger, progress, stop)
         ledger.status = "done"
-    except TooManyRejectedError as error:
-        kept = writer.tables.keep_failed(REJECTED_EVENTS, writer.scratch)
-        raise TooManyRejectedError(f"{error}; {_how_to_look(kept)}") from error
     except BaseException as error:
         ledger.error = _in_one_line(error)
         raise
@@ -203,7 +200,12 @@ def _run_and_publish(
         run = Run(settings, engine, writer.tables.current(), writer.scratch, ledger)
         for job, own_settings in jobs:
             with progress.step(job.name, "running"):
-                record = _run_job(job, own_settings, run, stop)
+                try:
+                    record = _run_job(job, own_settings, run, stop)
+                except TooManyRejectedError as error:
+                    kept = writer.tables.keep_failed(REJECTED_EVENTS, run.scratch)
+                    told = f"{error}; {_how_to_look(kept)}"
+                    raise TooManyRejectedError(told) from error
             ledger.jobs.append(record)
     with stop.waiting():
         writer.publish(run.changes(), ledger)

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, cast
 from zoneinfo import available_timezones
 
@@ -167,6 +168,11 @@ class RunSettings:
         one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "DEBUG adds tracebacks, WARNING hides the progress",
     )
+
+    @property
+    def prefix(self) -> Path:
+        """OUTPUT_DATA_PATH_PREFIX as an absolute path."""
+        return Path(self.output_data_path_prefix).absolute()
 
 
 @dataclass(frozen=True)

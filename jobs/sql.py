@@ -16,7 +16,6 @@ from jobs.engine.duckdb.tables import read_query
 from jobs.errors import InputError, RunError
 from jobs.publishing.parquet import Snapshot
 from jobs.publishing.reading import look
-from jobs.publishing.run import prefix_of
 from jobs.quoting import identifier, text
 from jobs.settings import Parser, RunSettings, load
 from jobs.tables import TABLES
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings: RunSettings
         [settings] = load((RunSettings,), parser.prog, SUMMARY, [])
         columns, rows = look(
-            prefix_of(settings),
+            settings.prefix,
             lambda tables: answer(
                 tables, given.query, settings.reporting_timezone, as_json=given.json
             ),

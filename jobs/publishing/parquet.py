@@ -138,7 +138,11 @@ class ParquetTables:
             flush(folder)
         state = before.state.after(run_id, records)
         begun = scratch / PUBLISHING
-        _STORAGE.put_if_absent(begun, state.as_json())
+        try:
+            _STORAGE.put_if_absent(begun, state.as_json())
+        except OSError:
+            _STORAGE.delete(begun)
+            raise
         try:
             self._exchange(begun, state)
         except OSError as error:

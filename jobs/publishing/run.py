@@ -59,7 +59,7 @@ class Run:
 
     @property
     def prefix(self) -> Path:
-        return prefix_of(self.settings)
+        return self.settings.prefix
 
     def begin_job(self, reads: Iterable[Table], writes: Iterable[Table]) -> None:
         """Let the next job read and write these tables, and no others."""
@@ -180,8 +180,12 @@ class Writer:
         notes: sentences on what this run has found there.
     """
 
-    def __init__(self, settings: RunSettings) -> None:
+    def __init__(self, settings: RunSettings, writes: Iterable[Table]) -> None:
         """Lock the prefix, end what a dead run was publishing, and remove its rest.
+
+        Args:
+            settings: those of the run.
+            writes: the tables that the run writes.
 
         Raises:
             PrefixInUseError: another run writes to the prefix; the message names it.
@@ -189,7 +193,7 @@ class Writer:
             RunError: the prefix cannot be made or written.
         """
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
-        prefix = prefix_of(settings)
+        prefix = settings.prefix
         self.tables = ParquetTables(prefix)
         self._ledgers = prefix / _LEDGERS
         self._unfinished = self._ledgers / f"{self.run_id}{_UNFINISHED}"
@@ -208,7 +212,7 @@ class Writer:
                     f"The publication of run {run_id} was half done: it is ended now."
                     for run_id in ended
                 ]
-                self.notes += _older(self.tables.current())
+                self.notes += _older(self.tables.current(), writes)
             except BaseException:
                 self.lock.close()
                 raise
@@ -270,16 +274,15 @@ class Writer:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def _older(tables: Snapshot) -> list[str]:
-    records = tables.state.tables
-    older = {name: each.version for name, each in records.items() if each.is_older}
-    return [
-        f"Version {version} wrote {', '.join(n for n in older if older[n] == version)}:"
-        " a run of the whole pipeline makes them anew."
-        for version in sorted({*older.values()})
-    ]
-
-
-def prefix_of(settings: RunSettings) -> Path:
-    """Where the tables are."""
-    return Path(settings.output_data_path_prefix).absolute()
+def _older(tables: Snapshot, writes: Iterable[Table]) -> list[str]:
+    """A sentence on the tables that older versions wrote, if there are any."""
+    older = {n: each for n, each in tables.state.tables.items() if each.is_older}
+    if not older:
+        return []
+    versions = " and ".join(sorted({each.version for each in older.values()}))
+    who = (
+        "this run makes"
+        if {*older} <= {table.name for table in writes}
+        else "run the whole pipeline to make"
+    )
+    return [f"Version {versions} wrote {', '.join(older)}: {who} them anew."]

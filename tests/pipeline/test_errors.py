@@ -86,6 +86,7 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(run, tm
         f" {query}"
     )
     assert ledger["status"] == "failed"
+    assert f"error: {ledger['error']}" == ended.error
     assert {origin["run_id"] for origin in ledger["tables"].values()} != {
         ledger["run_id"]
     }

@@ -30,7 +30,7 @@ STEPS = 2 * len(TABLES) + 2  # two renames a table at the most, the page, the re
 
 def writer_of(prefix):
     settings = run_settings(prefix, **{"output-data-path-prefix": str(prefix)})
-    return Writer(settings)
+    return Writer(settings, writes=[USERS])
 
 
 @pytest.fixture
@@ -464,13 +464,17 @@ def test_tables_of_version_1_are_named_and_replaced(tmp_path):
         ParquetTables(tmp_path).current().files(USERS)
     with closing(writer_of(tmp_path)) as writer:
         assert writer.notes == [
-            "Version 0.1 wrote app_loaded, users, videos: a run of the whole pipeline"
-            " makes them anew."
+            "Version 0.1 wrote app_loaded, users, videos: run the whole pipeline to"
+            " make them anew."
         ]
         publish(writer, written(writer, USERS, "new"))
     assert in_place(tmp_path, USERS) == ["new"]
     with closing(writer_of(tmp_path)) as writer:
         assert "app_loaded, videos:" in writer.notes[0]
+        publish(writer, *(written(writer, table, "new") for table in TABLES))
+        of_version_1(tmp_path / "of users", "r1", "old", USERS)
+    with closing(writer_of(tmp_path / "of users")) as writer:
+        assert writer.notes == ["Version 0.1 wrote users: this run makes them anew."]
 
 
 @pytest.mark.parametrize("moved", range(len(TABLES) + 1))

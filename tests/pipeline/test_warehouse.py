@@ -54,7 +54,7 @@ def sql(lake, monkeypatch, capsys):
 def publish_warehouse(prefix):
     settings = run_settings(prefix, **{"output-data-path-prefix": str(prefix)})
     with (
-        closing(Writer(settings)) as writer,
+        closing(Writer(settings, writes=())) as writer,
         closing(open_engine(settings, writer.scratch)) as engine,
     ):
         ledger, tables = Ledger(writer.run_id, {}), writer.tables.current()

@@ -100,7 +100,7 @@ def open_run(engine: Engine) -> Iterator[Callable[[], OpenRun]]:
     def open_one() -> OpenRun:
         for before in writers:
             before.close()
-        writer = Writer(engine.settings)
+        writer = Writer(engine.settings, TABLES)
         writers.append(writer)
         tables, ledger = writer.tables.current(), Ledger(writer.run_id, {})
         run = Run(engine.settings, engine, tables, writer.scratch, ledger)
