@@ -1,6 +1,7 @@
 """The notebooks of jupyter-notebook/: clean as committed, and right when executed."""
 
 import json
+import shutil
 
 import pytest
 
@@ -92,3 +93,55 @@ def test_the_answers_are_those_of_the_report(execute, prefix):
     )
     # One is Q1. The notebook fails if one differs.
     assert printed(cells[-1]) == f"{1 + len(groups)} figures are the same\n"
+
+
+KERNEL = """
+import gc, logging, sys
+import sqlglot, sqlframe
+from sqlglot.expressions import Expression
+import pyspark.sql.functions as before
+
+def state():
+    import pyspark.sql.functions as functions
+    return (
+        functions is before, Expression.__deepcopy__, gc.get_threshold(),
+        logging.getLogger().handlers, sys.excepthook,
+    )
+
+found = state()
+from jobs.notebook import Tables
+tables = Tables()
+assert len(tables.sql("SELECT user_id FROM staging.users LIMIT 3")) == 3
+assert state() == found, (found, state())
+"""
+
+
+def test_tables_leave_the_rest_of_a_kernel_as_it_is(prefix):
+    ended = run("-c", KERNEL, OUTPUT_DATA_PATH_PREFIX=str(prefix), ENGINE="duckdb")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_tables_show_the_newest_run(prefix, tmp_path):
+    code = (
+        "from jobs.notebook import Tables; import subprocess, sys\n"
+        "tables = Tables()\n"
+        "count = lambda: len(tables.sql('SELECT * FROM staging.playback_events'))\n"
+        "print(count())\n"
+        "subprocess.run([sys.executable, '-m', 'jobs'], check=True,"
+        " capture_output=True)\n"
+        "print(count())\n"
+    )
+    line = {
+        "event_name": "like",
+        "timestamp": "2021-01-01T00:00:00Z",
+        "user_id": "u",
+    }
+    (tmp_path / "a.json").write_text(json.dumps(line))
+    ended = run(
+        *("-c", code),
+        OUTPUT_DATA_PATH_PREFIX=str(shutil.copytree(prefix, tmp_path / "out")),
+        INPUT_DATA_PATH=str(tmp_path / "a.json"),
+        ENGINE="duckdb",
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["2742", "1"]
