@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.engine import open_engine
 from jobs.publishing.parquet import Snapshot
-from jobs.publishing.reading import look
+from jobs.publishing.reading import read_snapshot
 from jobs.settings import RunSettings, load
 from jobs.tables import TABLES
 
@@ -38,7 +38,7 @@ class Tables:
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         self._engine = open_engine(self.settings, scratch)
         atexit.register(self._engine.close)
-        look(self.prefix, self._create_views)
+        read_snapshot(self.prefix, self._create_views)
 
     def sql(self, query: str) -> Any:
         """The pandas DataFrame of a query in Spark's SQL, whichever engine runs it."""
@@ -47,7 +47,7 @@ class Tables:
             self._create_views(tables)
             return self._engine.sql(query)
 
-        return look(self.prefix, answer)
+        return read_snapshot(self.prefix, answer)
 
     def _create_views(self, tables: Snapshot) -> None:
         if tables == self._seen:

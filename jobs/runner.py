@@ -18,7 +18,7 @@ from jobs.engine import Engine, open_engine
 from jobs.errors import RunError, TooManyRejectedError
 from jobs.ledger import JobRecord, JobResult, Ledger
 from jobs.publishing.parquet import Snapshot
-from jobs.publishing.reading import look
+from jobs.publishing.reading import read_snapshot
 from jobs.publishing.run import Run, Writer
 from jobs.settings import RunSettings, load, shown
 from jobs.tables import REJECTED_EVENTS, TABLES, Table
@@ -154,7 +154,7 @@ def _look(
             return _run_job(job, own_settings, run, stop)
 
         with progress.step(job.name, "running"):
-            record = look(settings.prefix, run_job)
+            record = read_snapshot(settings.prefix, run_job)
     show(record)
 
 
@@ -179,7 +179,7 @@ def _write(
         stop.has_to_wait = True
         ledger.finished = datetime.now(UTC).isoformat()
         try:
-            ledger.tables = writer.tables.current().state.origins()
+            ledger.tables = writer.tables.current().state.provenance()
             path = writer.record(ledger)
             progress.say(f"ledger: {path}")
         finally:

@@ -15,7 +15,7 @@ import duckdb
 from jobs.engine.duckdb.tables import read_query
 from jobs.errors import InputError, RunError
 from jobs.publishing.parquet import Snapshot
-from jobs.publishing.reading import look
+from jobs.publishing.reading import read_snapshot
 from jobs.quoting import identifier, text
 from jobs.settings import Parser, RunSettings, load
 from jobs.tables import TABLES
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         settings: RunSettings
         [settings] = load((RunSettings,), parser.prog, SUMMARY, [])
-        columns, rows = look(
+        columns, rows = read_snapshot(
             settings.prefix,
             lambda tables: answer(
                 tables, given.query, settings.reporting_timezone, as_json=given.json

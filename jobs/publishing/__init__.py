@@ -1,1 +1,1 @@
-"""What a run sees of a prefix, and how its tables are published."""
+"""The tables that a run sees at a prefix, and how it publishes its own."""

@@ -1,4 +1,4 @@
-"""One run at a time writes to a prefix."""
+"""The lock of a prefix: one run at a time writes to it."""
 
 import fcntl
 import os
@@ -10,16 +10,16 @@ from jobs.errors import PrefixInUseError
 
 
 class Lock:
-    """Held from :meth:`__init__` until :meth:`close`, or until the process ends."""
+    """The lock is taken by :meth:`__init__` and dropped by :meth:`close`."""
 
     def __init__(self, prefix: Path, run_id: str) -> None:
-        """Take the lock of a prefix that is there.
+        """Lock a prefix, whose folder has to exist.
 
         Raises:
-            PrefixInUseError: another run holds it; the message names that run.
+            PrefixInUseError: another run has the lock; the message names that run.
             OSError: the prefix cannot be written.
         """
-        # The kernel drops a lock with its process: a crashed one needs no cleaning.
+        # The kernel drops the lock when its process ends, even after a crash.
         self._file: IO[str] = (prefix / "_lock").open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,12 +1,14 @@
-"""Tables as folders of Parquet files, published in one go.
+"""Tables as folders of Parquet files, which a run publishes in one step.
 
-A run writes its tables in ``_tmp/{run}/{table}/format=parquet``. To publish them, it
-writes down the state of the prefix as it will be, in ``_tmp/{run}/publishing``, and
-then exchanges the folders. Its last step moves that state to ``_tables/current.json``.
+A run writes each table to its staging folder, ``_tmp/{run}/{table}/format=parquet``. To
+publish its tables, the run first writes the next state of the prefix to the file
+``_tmp/{run}/publishing``, the *intent*. It then exchanges each staging folder with the
+published folder. Its last step moves the intent to ``_tables/current.json``.
 
-From the moment when ``publishing`` stands, the new tables are the ones that count:
-readers find each wherever it is, and whoever opens the prefix to write ends what a dead
-run has begun. All that may fail for want of space comes before.
+As soon as the intent exists, the new tables are the published ones. A reader looks for
+each in the staging folder and in the published folder. If the run dies, the next run
+finishes its publication. Every step that may run out of disk space comes before the
+intent.
 """
 
 import shutil
@@ -32,9 +34,9 @@ class Change:
     """A table that a run publishes.
 
     Attributes:
-        table: which one.
+        table: the table.
         added: the data files that the run wrote.
-        made_from: the run of each table that it was made from, by that table's name.
+        made_from: the tables that this one was made from: the run of each, by its name.
         kept: the data files of the published table that stay.
     """
 
@@ -46,12 +48,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The published tables as one run left them.
+    """The published tables after one run.
 
     Attributes:
-        state: what is known of each.
-        half_done: the run whose publication is not ended, if there is one.
-        prefix: where they are.
+        state: the record of each table.
+        half_done: the run whose publication is not finished; None if there is none.
+        prefix: the folder of the tables.
     """
 
     state: State
@@ -59,21 +61,21 @@ class Snapshot:
     prefix: Path
 
     def files(self, table: Table) -> TableFiles:
-        """Where a table lies.
+        """The data files of a table, and the folder that has them.
 
         Raises:
-            InputError: it is not there, a file of it is gone, or an older version
-                wrote it.
+            InputError: the table does not exist, one of its files is gone, or an older
+                version wrote the table.
         """
         wanted = self.state.record(table).files
-        place = live(self.prefix, table)
+        published = published_folder(self.prefix, table)
         if self.half_done:
-            new = aside(self.prefix / "_tmp" / self.half_done, table)
-            if _holds(new, wanted):
-                return TableFiles(new, wanted)
-        for missing in _missing(place, wanted):
+            staging = staging_folder(self.prefix / "_tmp" / self.half_done, table)
+            if _has_exactly(staging, wanted):
+                return TableFiles(staging, wanted)
+        for missing in _missing(published, wanted):
             raise InputError(f"{missing}: it is gone; run {table.written_by} again")
-        return TableFiles(place, wanted)
+        return TableFiles(published, wanted)
 
 
 class ParquetTables:
@@ -85,17 +87,17 @@ class ParquetTables:
         self._replaced: list[Path] = []
 
     def current(self) -> Snapshot:
-        """What a reader sees now; it takes no lock.
+        """The tables that a reader sees now; this takes no lock.
 
         Raises:
             SettingError: a later version wrote the tables.
-            RunError: their record is damaged.
+            RunError: the record of the tables is damaged.
         """
-        for begun in self._begun():
-            # It may be gone by now: then its publication has ended.
-            if content := _STORAGE.read(begun):
+        for intent in self._intents():
+            # A run that finishes its publication meanwhile takes its intent away.
+            if content := _STORAGE.read(intent):
                 return Snapshot(
-                    State.from_json(content, begun), begun.parent.name, self.prefix
+                    State.from_json(content, intent), intent.parent.name, self.prefix
                 )
         if content := _STORAGE.read(self._record):
             state = State.from_json(content, self._record)
@@ -104,51 +106,52 @@ class ParquetTables:
         return Snapshot(state, None, self.prefix)
 
     def commit(self, changes: Sequence[Change], scratch: Path) -> list[str]:
-        """Publish all that a run has written in its scratch folder.
+        """Publish the tables and files that a run has written in its scratch folder.
 
-        What is replaced stays there until :meth:`remove_replaced`.
+        The replaced files stay in the scratch folder until :meth:`remove_replaced`.
 
         Args:
             changes: the tables.
             scratch: the folder of the run, ``_tmp/{run}``.
 
-        Returns: what a person should know of it, in sentences.
+        Returns: sentences for the person who started the run.
 
         Raises:
             OSError: nothing is published.
-            RunError: publishing has begun, and the next run has to end it.
+            RunError: the publication is half done, and the next run has to finish it.
         """
         run_id = scratch.name
         before = self.current()
         records = {}
         copied = []
         for change in changes:
-            new = aside(scratch, change.table)
-            if not _take_in(change, before, new):
+            staging = staging_folder(scratch, change.table)
+            if not _add_kept_files(change, before, staging):
                 copied.append(change.table)
-            flush(new)
+            flush(staging)
             records[change.table.name] = TableRecord(
                 run_id, change.kept + change.added, change.made_from
             )
-            live(self.prefix, change.table).parent.mkdir(parents=True, exist_ok=True)
-        for _, place in _files(scratch / FILES, self.prefix):
-            place.parent.mkdir(exist_ok=True)
+            published = published_folder(self.prefix, change.table)
+            published.parent.mkdir(parents=True, exist_ok=True)
+        for _, published in _files_beside_tables(scratch / FILES, self.prefix):
+            published.parent.mkdir(exist_ok=True)
         self._record.parent.mkdir(exist_ok=True)
         for folder in (scratch, scratch.parent, self.prefix):
             flush(folder)
         state = before.state.after(run_id, records)
-        begun = scratch / PUBLISHING
+        intent = scratch / PUBLISHING
         try:
-            _STORAGE.put_if_absent(begun, state.as_json())
+            _STORAGE.put_if_absent(intent, state.as_json())
         except OSError:
-            _STORAGE.delete(begun)
+            _STORAGE.delete(intent)
             raise
         try:
-            self._exchange(begun, state)
+            self._exchange(intent, state)
         except OSError as error:
             raise RunError(
-                f"publication of run {run_id} is half done, and the next run ends it:"
-                f" {error}"
+                f"the publication of run {run_id} is half done, and the next run"
+                f" finishes it: {error}"
             ) from error
         self._replaced += [scratch / change.table.name for change in changes]
         if REJECTED_EVENTS.name in records:
@@ -161,104 +164,107 @@ class ParquetTables:
         ]
 
     def remove_replaced(self) -> None:
-        """Remove what a commit has replaced, and rejected lines of failed runs.
+        """Remove the files that a commit replaced, and rejected lines of failed runs.
 
-        A folder may refuse to go, as where a reader on NFS has a file open: it is then
-        left to the next run.
+        The next run removes a folder that cannot be removed now, for example because a
+        reader on NFS has one of its files open.
         """
         while self._replaced:
             shutil.rmtree(self._replaced.pop(), ignore_errors=True)
 
     def keep_failed(self, table: Table, scratch: Path) -> Path:
-        """Keep a table of a run that publishes nothing; returns its folder.
+        """Keep a table of a run that publishes nothing; returns the table's folder.
 
-        It stays until rejected lines are published.
+        The folder stays until a run publishes rejected_events.
         """
         kept = self.prefix / _FAILED / scratch.name / table.name
         kept.parent.mkdir(parents=True, exist_ok=True)
-        aside(scratch, table).rename(kept)
+        staging_folder(scratch, table).rename(kept)
         return kept
 
     def recover(self) -> list[str]:
-        """End the publications of dead runs, and remove what else they have left.
+        """Finish the publications of dead runs, and remove all their other files.
 
-        Only the one writer of the prefix may call it.
+        Only the writer that has the prefix's lock may call this method.
 
-        Returns: the runs whose publication it ended.
+        Returns: the runs whose publication it has finished.
         """
-        ended = version_1.recover(self.prefix)
-        for begun in self._begun():
-            if content := _STORAGE.read(begun):
-                self._exchange(begun, State.from_json(content, begun))
-                ended.append(begun.parent.name)
+        finished = version_1.recover(self.prefix)
+        for intent in self._intents():
+            if content := _STORAGE.read(intent):
+                self._exchange(intent, State.from_json(content, intent))
+                finished.append(intent.parent.name)
         shutil.rmtree(self.prefix / "_tmp", ignore_errors=True)
-        return ended
+        return finished
 
-    def _begun(self) -> list[Path]:
+    def _intents(self) -> list[Path]:
         return sorted((self.prefix / "_tmp").glob(f"*/{PUBLISHING}"))
 
-    def _exchange(self, begun: Path, state: State) -> None:
-        """Put what a run has written in its place; whatever is there already stays."""
-        scratch = begun.parent
+    def _exchange(self, intent: Path, state: State) -> None:
+        """Move the tables and files of a run to their published paths.
+
+        Tables and files that are there already stay.
+        """
+        scratch = intent.parent
         for table in state.changed():
-            new, place = aside(scratch, table), live(self.prefix, table)
-            if _holds(new, state.tables[table.name].files):
-                _move_into_place(new, place)
-        for new, place in _files(scratch / FILES, self.prefix):
-            new.replace(place)
-        begun.replace(self._record)
+            staging = staging_folder(scratch, table)
+            if _has_exactly(staging, state.tables[table.name].files):
+                _publish_folder(staging, published_folder(self.prefix, table))
+        for staging, published in _files_beside_tables(scratch / FILES, self.prefix):
+            staging.replace(published)
+        intent.replace(self._record)
         flush(self._record.parent)
 
 
-def live(prefix: Path, table: Table) -> Path:
+def published_folder(prefix: Path, table: Table) -> Path:
     """The folder of a published table."""
     return prefix / table.name / "format=parquet"
 
 
-def aside(scratch: Path, table: Table) -> Path:
-    """The folder where a run writes a table before it is published."""
+def staging_folder(scratch: Path, table: Table) -> Path:
+    """The folder that a run writes a table to before it publishes the table."""
     return scratch / table.name / "format=parquet"
 
 
 def _missing(folder: Path, wanted: Iterable[DataFile]) -> Iterator[Path]:
-    """The data files that do not lie in a folder. A name is never used twice."""
+    """The data files that a folder lacks. No two data files have the same name."""
     for file in wanted:
         path = folder / file.path
         if not path.exists():
             yield path
 
 
-def _holds(folder: Path, wanted: Sequence[DataFile]) -> bool:
-    """Whether these data files lie in a folder, and no others."""
+def _has_exactly(folder: Path, wanted: Sequence[DataFile]) -> bool:
+    """Whether a folder has these data files and no others."""
     if any(_missing(folder, wanted)):
         return False
     return sum(1 for _ in folder.rglob("*.parquet")) == len(wanted)
 
 
-def _take_in(change: Change, before: Snapshot, new: Path) -> bool:
-    """Let the new folder of a table hold the files that stay, too.
+def _add_kept_files(change: Change, before: Snapshot, staging: Path) -> bool:
+    """Link the data files that stay into the staging folder of their table.
 
-    Returns: whether that took no copies.
+    Returns: False if a file was copied, because the file system has no hard links.
     """
     if not change.kept:
         return True
     published = before.files(change.table).folder
-    linked = [link(published / file.path, new / file.path) for file in change.kept]
+    linked = [link(published / file.path, staging / file.path) for file in change.kept]
     return all(linked)
 
 
-def _files(written: Path, prefix: Path) -> Iterator[tuple[Path, Path]]:
-    """Each file that is published beside the tables, and its place."""
+def _files_beside_tables(written: Path, prefix: Path) -> Iterator[tuple[Path, Path]]:
+    """The staging path and the published path of each file that is no table's."""
     for path in sorted(written.rglob("*")):
         if path.is_file():
             yield path, prefix / path.relative_to(written)
 
 
-def _move_into_place(new: Path, place: Path) -> None:
-    if place.exists():
-        if exchange(new, place):
+def _publish_folder(staging: Path, published: Path) -> None:
+    if published.exists():
+        if exchange(staging, published):
             return
-        # The old folder steps aside first. Until the next step both lie in the scratch
-        # folder, where readers and the next run find the new one.
-        place.rename(new.with_name("replaced"))
-    new.rename(place)
+        # Between these two renames, the published folder does not exist. Readers and
+        # the next run then find the new table in the staging folder.
+        published.rename(staging.with_name("replaced"))
+    staging.rename(published)

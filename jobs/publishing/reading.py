@@ -1,4 +1,4 @@
-"""Looking at published tables while runs may publish: one run, or the other."""
+"""Reading the published tables of one run while other runs may publish."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,24 +12,24 @@ _ATTEMPTS = 5
 Result = TypeVar("Result")
 
 
-def look(prefix: Path, at: Callable[[Snapshot], Result]) -> Result:
-    """What a function makes of the tables of one run.
+def read_snapshot(prefix: Path, function: Callable[[Snapshot], Result]) -> Result:
+    """The result of a function that reads the tables of one run.
 
-    It takes no lock. Where a run publishes meanwhile, the function is called again.
+    This takes no lock. If a run publishes meanwhile, the function is called again.
 
     Args:
-        prefix: where the tables are.
-        at: is called with them.
+        prefix: the folder of the tables.
+        function: is called with the published tables.
 
     Raises:
-        RunError: runs publish faster than the function ends.
+        RunError: runs publish faster than the function reads.
     """
     tables = ParquetTables(prefix)
     for _ in range(_ATTEMPTS):
         before = tables.current()
         error = None
         try:
-            result = at(before)
+            result = function(before)
         except Exception as raised:
             error = raised
         if tables.current() == before:

@@ -1,4 +1,4 @@
-"""A run: what its jobs see, and what becomes of it."""
+"""A run: the tables that its jobs see, its publication and its ledger."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from jobs.publishing.parquet import (
     Change,
     ParquetTables,
     Snapshot,
-    aside,
+    staging_folder,
 )
 from jobs.settings import RunSettings
 from jobs.storage.local import flush
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _LEDGERS = "_runs"
-_UNFINISHED = ".unfinished"  # ends a ledger's name until it is one
-_ROOM_FOR_THE_END = 64 * 1024  # bytes that a ledger may grow by after publishing
+_UNFINISHED = ".unfinished"  # ends the name of a ledger that is not complete yet
+_ROOM_FOR_THE_END = 64 * 1024  # bytes by which a ledger may grow after publishing
 
 
 @dataclass
 class Run:
-    """The tables as the jobs of a run see them, and what they have made so far.
+    """The tables as the jobs of a run see them, and those that they have staged.
 
     Attributes:
-        settings: those of the run.
-        engine: computes rows.
-        published: the tables that the run found.
+        settings: the settings of the run.
+        engine: computes the rows.
+        published: the tables that were published when the run began.
         scratch: the folder of the run's own files.
         ledger: the record of the run so far.
         staged: the new data files of each table that the run has written.
@@ -67,57 +67,59 @@ class Run:
         self._has_read = set()
 
     def end_job(self) -> None:
-        """Check that the job has read and written all that it says.
+        """Check that the job has read and written every table that it declares.
 
         Raises:
-            ValueError: it has not.
+            ValueError: the job has not.
         """
         unread = [t.name for t in self._may_read if t not in self._has_read]
         unwritten = [t.name for t in self._may_write if t not in self.staged]
         if unread or unwritten:
-            raise ValueError(f"the job reads no {unread}, and writes no {unwritten}")
+            raise ValueError(f"the job does not read {unread} or write {unwritten}")
 
     def table(self, table: Table) -> "DataFrame":
-        """The rows of a table as this run will publish it, or as it found it.
+        """The rows of a table, as this run has staged it or else as it is published.
 
         Raises:
-            InputError: it is not there, or tables that this one was made from have
+            InputError: the table does not exist, or a table that it was made from has
                 been written anew since.
-            ValueError: the job does not say that it reads this table.
+            ValueError: the job does not declare that it reads this table.
         """
         if table not in self._may_read:
-            raise ValueError(f"the job does not say that it reads {table.name}")
+            raise ValueError(f"the job does not declare that it reads {table.name}")
         self._has_read.add(table)
         self._check_state(table)
         return self.engine.read(table, self.files(table))
 
     def stage(self, table: Table, rows: "DataFrame") -> int:
-        """Write a table, to be published when all jobs are done; returns its rows.
+        """Write a table to its staging folder; returns the number of its rows.
+
+        The run publishes the table when all jobs are done.
 
         Raises:
-            ValueError: the job does not say that it writes this table.
+            ValueError: the job does not declare that it writes this table.
         """
         if table not in self._may_write:
-            raise ValueError(f"the job does not say that it writes {table.name}")
-        files = self.engine.write(table, rows, aside(self.scratch, table))
+            raise ValueError(f"the job does not declare that it writes {table.name}")
+        files = self.engine.write(table, rows, staging_folder(self.scratch, table))
         self.staged[table] = tuple(files)
         self._made_from[table] = {t.name: self.run_of(t) for t in self._may_read}
         return self.rows(table)
 
     def stage_file(self, name: str) -> Path:
-        """Where to write a file such as ``report/index.html``, to be published."""
+        """The path to write a file such as ``report/index.html`` to, for publishing."""
         path = self.scratch / FILES / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def files(self, table: Table) -> TableFiles:
-        """Where the rows of :meth:`table` lie.
+        """The data files of the rows that :meth:`table` gives.
 
         Raises:
-            InputError: the table is not there.
+            InputError: the table does not exist.
         """
         if table in self.staged:
-            return TableFiles(aside(self.scratch, table), self.staged[table])
+            return TableFiles(staging_folder(self.scratch, table), self.staged[table])
         return self.published.files(table)
 
     def rows(self, table: Table) -> int:
@@ -132,33 +134,34 @@ class Run:
         return False
 
     def run_of(self, table: Table) -> str:
-        """The run that a table came from; this one, if it has written the table."""
+        """The run that wrote a table; this run, if it has staged the table."""
         if table in self.staged:
             return self.ledger.run_id
         return self.published.state.record(table).run_id
 
     def outdated(self, table: Table) -> list[str]:
-        """The tables that were written anew since a published one was made of them."""
+        """The tables that this one was made from and that were written anew since."""
         made_from = self.published.state.record(table).made_from
-        now = {name: each.run_id for name, each in self.published.state.tables.items()}
+        records = self.published.state.tables
+        now = {name: record.run_id for name, record in records.items()}
         now |= {staged.name: self.ledger.run_id for staged in self.staged}
         return [name for name, run_id in made_from.items() if now.get(name) != run_id]
 
     def ledger_of(self, table: Table) -> Ledger | None:
-        """The ledger of the run that a table came from; None if it is lost."""
+        """The ledger of the run that wrote a table; None if the ledger is lost."""
         if table in self.staged:
             return self.ledger
         return Ledger.read(self.prefix / _LEDGERS / f"{self.run_of(table)}.json")
 
     def changes(self) -> list[Change]:
-        """What the run has to publish."""
+        """The tables that the run has to publish."""
         return [
             Change(table, files, self._made_from[table])
             for table, files in self.staged.items()
         ]
 
     def _check_state(self, table: Table) -> None:
-        """Refuse a table that does not belong to those that it was made from."""
+        """Refuse a table if one that it was made from has been written anew since."""
         if table in self.staged:
             return
         for name in self.outdated(table):
@@ -169,22 +172,22 @@ class Run:
 
 
 class Writer:
-    """The one writer of a prefix, from :meth:`__init__` until :meth:`close`.
+    """The only writer of a prefix, from :meth:`__init__` until :meth:`close`.
 
     Attributes:
         run_id: the name of this run in ``_tmp`` and ``_runs``: its start in UTC and
-            its process.
-        tables: those of the prefix.
+            the number of its process.
+        tables: the tables of the prefix.
         scratch: the folder of the run's own files.
-        lock: of the prefix.
-        notes: sentences on what this run has found there.
+        lock: the lock of the prefix.
+        notes: sentences about the prefix for the person who started the run.
     """
 
     def __init__(self, settings: RunSettings, writes: Iterable[Table]) -> None:
-        """Lock the prefix, end what a dead run was publishing, and remove its rest.
+        """Lock the prefix, and finish or remove the work of runs that died.
 
         Args:
-            settings: those of the run.
+            settings: the settings of the run.
             writes: the tables that the run writes.
 
         Raises:
@@ -201,18 +204,19 @@ class Writer:
             prefix.mkdir(parents=True, exist_ok=True)
             self.lock = Lock(prefix, self.run_id)
             try:
-                # Of a later version's tables, nothing may be touched.
+                # This fails if a later version wrote the tables. It has to come first,
+                # since such tables must stay as they are.
                 self.tables.current()
-                ended = self.tables.recover()
+                finished = self.tables.recover()
                 for ledger in self._ledgers.glob(f"*{_UNFINISHED}"):
                     ledger.unlink()
                 self.scratch = prefix / "_tmp" / self.run_id
                 self.scratch.mkdir(parents=True)
                 self.notes = [
-                    f"The publication of run {run_id} was half done: it is ended now."
-                    for run_id in ended
+                    f"The publication of run {run_id} was half done: it is done now."
+                    for run_id in finished
                 ]
-                self.notes += _older(self.tables.current(), writes)
+                self.notes += _notes_on_older(self.tables.current(), writes)
             except BaseException:
                 self.lock.close()
                 raise
@@ -222,11 +226,11 @@ class Writer:
             ) from error
 
     def publish(self, changes: Sequence[Change], ledger: Ledger) -> None:
-        """Publish what a run has made; the ledger gets what there is to say of it.
+        """Publish the changes of a run, and add notes about it to the ledger.
 
         Raises:
             OSError: nothing is published.
-            RunError: publishing has begun, and the next run has to end it.
+            RunError: the publication is half done, and the next run has to finish it.
         """
         self._reserve_room(ledger)
         ledger.notes += self.tables.commit(changes, self.scratch)
@@ -234,8 +238,8 @@ class Writer:
     def record(self, ledger: Ledger) -> Path:
         """Write the ledger to ``_runs/{run}.json``; returns its path.
 
-        It is a run's last act: what else the run has written makes room first, unless
-        the next run needs it.
+        This is the last step of a run. It first removes the run's other files to make
+        room on the disk, unless the next run needs them.
 
         Raises:
             RunError: the ledger cannot be written.
@@ -245,7 +249,8 @@ class Writer:
         self._remove_scratch()
         try:
             path.parent.mkdir(exist_ok=True)
-            # Over what publishing has reserved, which a full disk cannot take away.
+            # This overwrites the room that publish() reserved, so that the ledger can
+            # be written to a full disk.
             self._unfinished.touch()
             with self._unfinished.open("r+b") as file:
                 file.write(ledger.as_json())
@@ -257,7 +262,7 @@ class Writer:
         return path
 
     def close(self) -> None:
-        """Remove this run's scratch files, if the next one needs none; unlock."""
+        """Remove this run's scratch files, unless the next run needs them; unlock."""
         self._remove_scratch()
         with suppress(OSError):
             self._unfinished.unlink()
@@ -274,12 +279,13 @@ class Writer:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def _older(tables: Snapshot, writes: Iterable[Table]) -> list[str]:
+def _notes_on_older(tables: Snapshot, writes: Iterable[Table]) -> list[str]:
     """A sentence on the tables that older versions wrote, if there are any."""
-    older = {n: each for n, each in tables.state.tables.items() if each.is_older}
+    records = tables.state.tables.items()
+    older = {name: record for name, record in records if record.is_older}
     if not older:
         return []
-    versions = " and ".join(sorted({each.version for each in older.values()}))
+    versions = " and ".join(sorted({record.version for record in older.values()}))
     who = (
         "this run makes"
         if {*older} <= {table.name for table in writes}

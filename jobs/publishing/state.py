@@ -1,7 +1,7 @@
-"""The record of a prefix: which run each table came from, and its data files.
+"""The record of a prefix: the run that wrote each table, and the table's data files.
 
-``{prefix}/_tables/current.json`` holds it. A run that is published replaces it in one
-step.
+The file ``{prefix}/_tables/current.json`` is this record. A run that publishes replaces
+the file in one step.
 """
 
 import json
@@ -16,17 +16,17 @@ from jobs.errors import InputError, RunError, SettingError
 from jobs.tables import TABLES, Table
 
 FORMAT = 2
-"""Every change of a table's rows or columns raises it. Version 0.1 wrote no number."""
+"""Raise it when a table's rows or columns change. Version 0.1 wrote no number."""
 
 
 @dataclass(frozen=True)
 class TableRecord:
-    """What is known of a published table.
+    """The record of a published table.
 
     Attributes:
-        run_id: the run that wrote it.
+        run_id: the run that wrote the table.
         files: its data files.
-        made_from: the run of each table that it was made from, by that table's name.
+        made_from: the tables that it was made from: the run of each, by its name.
         version: the version of this project that wrote it.
         format: the format number of that version.
     """
@@ -39,7 +39,7 @@ class TableRecord:
 
     @property
     def is_older(self) -> bool:
-        """Whether a version with other rows or columns wrote it."""
+        """Whether a version with other rows or columns wrote the table."""
         return self.format < FORMAT
 
     @property
@@ -53,14 +53,14 @@ class State:
 
     Attributes:
         run_id: the run that was published last.
-        tables: the record of each table that is there, by its name.
+        tables: the record of each table that exists, by its name.
     """
 
     run_id: str
     tables: Mapping[str, TableRecord]
 
     def after(self, run_id: str, changed: Mapping[str, TableRecord]) -> "State":
-        """The state once a run has published these tables."""
+        """The state after a run has published these tables."""
         return State(run_id, {**self.tables, **changed})
 
     def changed(self) -> list[Table]:
@@ -72,10 +72,10 @@ class State:
         ]
 
     def record(self, table: Table) -> TableRecord:
-        """What is known of a table.
+        """The record of a table.
 
         Raises:
-            InputError: it is not there, or an older version wrote it.
+            InputError: the table does not exist, or an older version wrote it.
         """
         record = self.tables.get(table.name)
         if record is None:
@@ -89,38 +89,38 @@ class State:
             )
         return record
 
-    def origins(self) -> dict[str, dict[str, Any]]:
-        """The run of each table and its rows, by its name, for the ledger."""
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """The run that wrote each table and the number of its rows, for the ledger."""
         return {
             name: {"run_id": record.run_id, "rows": record.rows}
             for name, record in self.tables.items()
         }
 
     def as_json(self) -> bytes:
-        told = {
+        document = {
             "format": FORMAT,
             "version": __version__,
             "run_id": self.run_id,
             "tables": {name: asdict(record) for name, record in self.tables.items()},
         }
-        return (json.dumps(told, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(document, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes, path: Path) -> "State":
-        """What :meth:`as_json` wrote to a path.
+        """The state that :meth:`as_json` wrote to a file.
 
         Raises:
-            SettingError: a later version wrote it.
-            RunError: it is damaged.
+            SettingError: a later version wrote the file.
+            RunError: the file is damaged.
         """
         try:
-            told = json.loads(content)
-            later = told["format"] > FORMAT
-            if not later:
+            document = json.loads(content)
+            is_later = document["format"] > FORMAT
+            if not is_later:
                 tables = {
-                    name: _record(record) for name, record in told["tables"].items()
+                    name: _record(record) for name, record in document["tables"].items()
                 }
-                return cls(told["run_id"], tables)
+                return cls(document["run_id"], tables)
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{path}: it is damaged ({error}); if you remove it, a run of the whole"
@@ -128,11 +128,11 @@ class State:
             ) from error
         raise SettingError(
             f"OUTPUT_DATA_PATH_PREFIX={path.parents[1]}: its tables are of format"
-            f" {told['format']}, which version {told['version']} wrote; version"
+            f" {document['format']}, which version {document['version']} wrote; version"
             f" {__version__} reads format {FORMAT} and earlier ones"
         )
 
 
-def _record(told: Mapping[str, Any]) -> TableRecord:
-    files = tuple(DataFile(**file) for file in told["files"])
-    return TableRecord(**{**told, "files": files})
+def _record(document: Mapping[str, Any]) -> TableRecord:
+    files = tuple(DataFile(**file) for file in document["files"])
+    return TableRecord(**{**document, "files": files})

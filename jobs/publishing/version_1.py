@@ -1,8 +1,8 @@
-"""Tables that version 0.1 has left: they are known, and made anew by the next run.
+"""Tables that version 0.1 wrote: no job reads them, and the next run makes them anew.
 
-That version kept no record of the prefix. Each table's folder held a ``_run.json``, and
-each job published its own tables: an empty ``_tmp/{run}/publishing`` said that it had
-begun to move them from ``_tmp/{run}/{table}``.
+Version 0.1 kept no record of the prefix. Each table's folder had a file ``_run.json``.
+Each job published its own tables: it wrote an empty file ``_tmp/{run}/publishing``, and
+then moved the tables from ``_tmp/{run}/{table}`` to their published folders.
 """
 
 import json
@@ -17,7 +17,7 @@ _FORMAT = 1
 
 
 def state(prefix: Path) -> State:
-    """The tables of a prefix without a record: only that they are there is known."""
+    """The tables of a prefix that has no record. Only their existence is known."""
     return State(
         "",
         {
@@ -31,39 +31,42 @@ def state(prefix: Path) -> State:
 
 
 def recover(prefix: Path) -> list[str]:
-    """End the publications that version 0.1 has begun; returns their runs."""
-    ended = []
-    for begun in sorted((prefix / "_tmp").glob("*/publishing")):
-        if begun.stat().st_size:
+    """Finish the publications that version 0.1 began; returns their runs."""
+    finished = []
+    for intent in sorted((prefix / "_tmp").glob("*/publishing")):
+        if intent.stat().st_size:
             continue
-        died = begun.parent
+        scratch = intent.parent
         for table in TABLES:
-            new, place = died / table.name, prefix / table.name / "format=parquet"
-            if _has_to_move(new, place):
-                if place.exists() and not exchange(new, place):
-                    place.rename(new.with_name(f"{table.name}.old"))
-                if not place.exists():
-                    new.rename(place)
-        for path in sorted((died / "files").rglob("*")):
+            staging = scratch / table.name
+            published = prefix / table.name / "format=parquet"
+            if _is_to_be_published(staging, published):
+                if published.exists() and not exchange(staging, published):
+                    published.rename(staging.with_name(f"{table.name}.old"))
+                if not published.exists():
+                    staging.rename(published)
+        for path in sorted((scratch / "files").rglob("*")):
             if path.is_file():
-                path.replace(prefix / path.relative_to(died / "files"))
-        begun.unlink()
-        ended.append(died.name)
-    return ended
+                path.replace(prefix / path.relative_to(scratch / "files"))
+        intent.unlink()
+        finished.append(scratch.name)
+    return finished
 
 
-def _has_to_move(new: Path, place: Path) -> bool:
-    """Whether this is the table of the dead run, not the one that it replaced."""
-    if not new.exists():
+def _is_to_be_published(staging: Path, published: Path) -> bool:
+    """Whether the staging folder has the new table, not the one that it replaced."""
+    if not staging.exists():
         return False
-    if run_id := _run_id(new):
-        return run_id == new.parent.name
-    # Nothing says where it came from: it is the new one unless that is in place.
-    return not place.exists() or _run_id(place) not in ("", new.parent.name)
+    dead_run = staging.parent.name
+    if run_id := _run_id(staging):
+        return run_id == dead_run
+    # The staging folder names no run. Its table is the old one if the published table
+    # names the dead run. If no table names a run, both stay where they are.
+    return not published.exists() or _run_id(published) not in ("", dead_run)
 
 
 def _run_id(folder: Path) -> str:
-    """The run that a table came from; empty where nothing says so."""
+    """The run that wrote a table; empty where its folder does not name one."""
     try:
         return str(json.loads((folder / "_run.json").read_bytes())["run_id"])
     except (OSError, ValueError, KeyError, TypeError):

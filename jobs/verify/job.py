@@ -28,7 +28,8 @@ def run(run: Run, _: NoSettings) -> JobResult:
     notes = []
     if half_done := run.published.half_done:
         notes.append(
-            f"The publication of run {half_done} is half done: the next run ends it."
+            f"The publication of run {half_done} is half done: the next run finishes"
+            " it."
         )
     notes += [
         f"{check.table.name} was made before {names(check.reads)} was written anew, so"

@@ -167,7 +167,7 @@ def end_while_publishing(
         assert code in (-signal.SIGKILL, -signal.SIGINT)
     else:
         assert code == 1
-        assert "half done, and the next run ends it" in error
+        assert "half done, and the next run finishes it" in error
         assert "Input/output error" in error
 
 
@@ -202,7 +202,8 @@ class Attacked:
         verified = verify(self.prefix)
         for run_id in begun:
             note = (
-                f"The publication of run {run_id} is half done: the next run ends it."
+                f"The publication of run {run_id} is half done: the next run finishes"
+                " it."
             )
             assert note in verified
         self.half_done += len(begun)

@@ -17,7 +17,7 @@ from jobs.errors import InputError, PrefixInUseError, RunError, SettingError
 from jobs.ledger import Ledger
 from jobs.publishing import parquet, version_1
 from jobs.publishing.parquet import Change, ParquetTables
-from jobs.publishing.reading import look
+from jobs.publishing.reading import read_snapshot
 from jobs.publishing.run import Writer
 from jobs.storage import local
 from jobs.tables import APP_LOADED, REJECTED_EVENTS, USERS, VIDEOS
@@ -42,7 +42,7 @@ def writer(tmp_path):
 def written(writer, table, content, kept=()):
     """A change that has one new data file."""
     name = f"part-{uuid4()}.parquet"
-    folder = parquet.aside(writer.scratch, table)
+    folder = parquet.staging_folder(writer.scratch, table)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(content)
     return Change(table, (DataFile(name, 1, len(content), None),), {}, kept)
@@ -61,7 +61,7 @@ def published(prefix, table):
 
 def in_place(prefix, table):
     """The content of each file in the folder of a table."""
-    paths = parquet.live(prefix, table).rglob("*")
+    paths = parquet.published_folder(prefix, table).rglob("*")
     return sorted(path.read_text() for path in paths if path.is_file())
 
 
@@ -109,13 +109,14 @@ def test_data_files_that_stay_are_linked_or_copied(tmp_path, can_link):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "stays"), written(writer, VIDEOS, "x"))
     [stays] = ParquetTables(tmp_path).current().files(USERS).files
-    inode = (parquet.live(tmp_path, USERS) / stays.path).stat().st_ino
+    path = parquet.published_folder(tmp_path, USERS) / stays.path
+    inode = path.stat().st_ino
     with closing(writer_of(tmp_path)) as writer:
         change = written(writer, USERS, "new", kept=(stays,))
         notes = writer.tables.commit([change], writer.scratch)
     assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["new", "stays"]
     assert published(tmp_path, VIDEOS) == ["x"]
-    is_linked = (parquet.live(tmp_path, USERS) / stays.path).stat().st_ino == inode
+    is_linked = path.stat().st_ino == inode
     assert is_linked == can_link
     assert notes == (
         []
@@ -155,7 +156,7 @@ def test_the_record_says_which_run_a_table_came_from(tmp_path):
             publish(writer, written(writer, table, "new"))
             runs.append({"run_id": writer.run_id, "rows": 1})
     state = ParquetTables(tmp_path).current().state
-    assert state.origins() == {"users": runs[0], "videos": runs[1]}
+    assert state.provenance() == {"users": runs[0], "videos": runs[1]}
     assert state.run_id == runs[1]["run_id"]
 
 
@@ -246,7 +247,9 @@ def test_an_error_while_publishing_leaves_the_rest_to_the_next_run(
         if can_exchange and steps > len(TABLES) + 1:
             died.publish()
         else:
-            with pytest.raises(RunError, match=r"half done, and the next run ends it"):
+            with pytest.raises(
+                RunError, match=r"half done, and the next run finishes it"
+            ):
                 died.publish()
     died.writer.record(Ledger(died.writer.run_id, {}))
     died.writer.close()
@@ -273,7 +276,7 @@ def test_removing_files_alone_is_published_as_well_after_a_kill(tmp_path, ends_a
         publish(writer, written(writer, USERS, "goes", kept=(stays,)))
     for steps in range(3):
         died = writer_of(tmp_path)
-        parquet.aside(died.scratch, USERS).mkdir(parents=True)
+        parquet.staging_folder(died.scratch, USERS).mkdir(parents=True)
         with ends_after(steps, Killed()), suppress(Killed):
             died.tables.commit([Change(USERS, (), {}, kept=(stays,))], died.scratch)
         died.lock.close()
@@ -305,10 +308,10 @@ def test_a_look_that_a_publication_came_between_is_taken_again(tmp_path):
 
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
-    assert look(tmp_path, at) == ["new"]
+    assert read_snapshot(tmp_path, at) == ["new"]
     assert len(looks) == 2
     with pytest.raises(ZeroDivisionError):
-        look(tmp_path, lambda _: 1 // 0)
+        read_snapshot(tmp_path, lambda _: 1 // 0)
 
 
 def test_a_look_that_never_comes_to_its_end_says_so(tmp_path):
@@ -317,7 +320,7 @@ def test_a_look_that_never_comes_to_its_end_says_so(tmp_path):
             publish(writer, written(writer, USERS, "new"))
 
     with pytest.raises(RunError, match="runs publish faster than their tables can be"):
-        look(tmp_path, at)
+        read_snapshot(tmp_path, at)
 
 
 @pytest.mark.parametrize("content", ["{", "\0" * 40, "null", '{"format": 2}'])
@@ -352,7 +355,7 @@ def test_the_tables_of_a_later_version_are_refused_and_not_touched(tmp_path):
 def test_a_data_file_that_is_gone_is_named_with_the_job_that_makes_it(tmp_path):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
-    [file] = parquet.live(tmp_path, USERS).iterdir()
+    [file] = parquet.published_folder(tmp_path, USERS).iterdir()
     file.unlink()
     with pytest.raises(InputError, match=rf"{file}: it is gone; run events_split aga"):
         published(tmp_path, USERS)
@@ -449,7 +452,7 @@ def test_a_ledger_that_was_never_ended_is_removed(tmp_path, died):
 
 def of_version_1(prefix, run_id, content, table, folder=None):
     """A table as version 0.1 wrote it."""
-    folder = folder or parquet.live(prefix, table)
+    folder = folder or parquet.published_folder(prefix, table)
     folder.mkdir(parents=True)
     (folder / "part-0.parquet").write_text(content)
     (folder / "_run.json").write_text(json.dumps({"run_id": run_id, "rows": 1}))
@@ -484,7 +487,7 @@ def test_a_publication_that_version_1_left_half_done_is_ended(
 ):
     died = tmp_path / "_tmp" / "r2"
     for number, table in enumerate(TABLES):
-        new, old = parquet.live(tmp_path, table), died / table.name
+        new, old = parquet.published_folder(tmp_path, table), died / table.name
         if number >= moved:
             new, old = old, new
         of_version_1(tmp_path, "r1", "old", table, folder=old)
@@ -497,10 +500,10 @@ def test_a_publication_that_version_1_left_half_done_is_ended(
     (died / "publishing").touch()
     with closing(writer_of(tmp_path)) as writer:
         assert writer.notes[0] == (
-            "The publication of run r2 was half done: it is ended now."
+            "The publication of run r2 was half done: it is done now."
         )
     for table in TABLES:
-        content = parquet.live(tmp_path, table) / "part-0.parquet"
+        content = parquet.published_folder(tmp_path, table) / "part-0.parquet"
         assert content.read_text() == "new"
     assert (tmp_path / PAGE).read_text() == "new"
     assert [*(tmp_path / "_tmp").iterdir()] == []

@@ -129,7 +129,8 @@ def test_half_a_publication_is_named_until_the_next_run_ends_it(run, prefix, hal
         assert run(VERIFY) == (
             0,
             f"{ALL_CHECKS} checks hold",
-            f"The publication of run {half_done} is half done: the next run ends it.",
+            f"The publication of run {half_done} is half done: the next run finishes"
+            " it.",
         )
         assert everything_in(prefix) == before
     assert run(CONVERSION_RATE)[0] == 0
