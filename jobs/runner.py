@@ -109,16 +109,15 @@ class _Stop:
         if not self.has_to_wait:
             raise KeyboardInterrupt
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Cut nothing short in here; one who enters after a stop was asked for is."""
+    def wait(self) -> None:
+        """Cut nothing short from now on.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for before.
+        """
         self.has_to_wait = True
-        try:
-            if self.is_asked:
-                raise KeyboardInterrupt
-            yield
-        finally:
-            self.has_to_wait = False
+        if self.is_asked:
+            raise KeyboardInterrupt
 
 
 def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) -> None:
@@ -207,8 +206,8 @@ def _run_and_publish(
                     told = f"{error}; {_how_to_look(kept)}"
                     raise TooManyRejectedError(told) from error
             ledger.jobs.append(record)
-    with stop.waiting():
-        writer.publish(run.changes(), ledger)
+    stop.wait()
+    writer.publish(run.changes(), ledger)
     show_notes(ledger.notes)
     for record in ledger.jobs:
         show(record)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from jobs import console
 from jobs.publishing.run import Writer
 from jobs.runner import Job, JobResult
 from tests.support import published
@@ -99,4 +100,16 @@ def test_a_run_that_is_done_writes_its_ledger_before_it_stops(
 
     monkeypatch.setattr(Writer, "record", stopped)
     assert run_job(writes_a_page).code == 0
+    assert published.ledger(tmp_path)["status"] == "done"
+
+
+def test_a_run_that_has_published_is_done_whenever_a_signal_comes(
+    run_job, tmp_path, monkeypatch
+):
+    def stopped(record):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(console, "show", stopped)
+    assert run_job(writes_a_page).code == 0
+    assert (tmp_path / "page.html").read_text() == "new"
     assert published.ledger(tmp_path)["status"] == "done"
