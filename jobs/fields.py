@@ -19,7 +19,7 @@ class Number(str):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a field may hold.
+    """A kind of field: its values, and how they are read.
 
     Attributes:
         needs_exact: a regular expression that finds the beginning of a JSON value that
