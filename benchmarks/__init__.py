@@ -1,1 +1,1 @@
-"""How fast and how small the pipeline is, beside what a good engineer would write."""
+"""Measures the pipeline beside programs that a good engineer would write."""

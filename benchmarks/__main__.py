@@ -1,9 +1,9 @@
 """``python -m benchmarks``: the pipeline and its peers, in turns, on the same events.
 
-Each contender runs once in every round, so that noise hits all alike. In the first, its
-tables are held against the embedded engine's: one that differs ends the benchmark, and
-nothing is reported. Inputs and outputs lie in a cache outside of the project; inputs
-stay there.
+Each contender runs once in every round, so that noise affects all of them equally. In
+the first round, its tables are compared with those of the embedded engine. If a table
+differs, the benchmark ends without a result. Inputs and outputs are in a cache outside
+of the project. The inputs stay there.
 """
 
 import argparse
@@ -35,8 +35,8 @@ class Benchmark:
         self._output = scratch / "output"
         self._reference = scratch / "reference"
         self._log = scratch / "log.txt"
-        # Python's compiled modules lie in the cache, whatever the caller's own setting:
-        # a run is then as a user's second one, and leaves nothing in the checkout.
+        # Python puts compiled modules into the cache, whatever the environment says. So
+        # each run is like a user's second run, and leaves no file in the checkout.
         self._environment = {
             name: value
             for name, value in os.environ.items()
@@ -44,17 +44,17 @@ class Benchmark:
         } | {"PYTHONPYCACHEPREFIX": str(scratch / "pycache")}
 
     def make_reference(self) -> None:
-        """Run the embedded engine once, untimed; every contender is held against it."""
+        """Run the embedded engine once, untimed, to compare the contenders with."""
         self._run(OURS)
         shutil.rmtree(self._reference, ignore_errors=True)
         self._output.rename(self._reference)
 
     def timed(self, contender: Contender, is_checked: bool) -> tuple[Usage, int, int]:
-        """What a run took, and the bytes and number of Parquet files that it wrote.
+        """The usage of a run, and the bytes and number of Parquet files that it wrote.
 
         Raises:
             CommandError: the contender failed.
-            DifferentError: it is checked, and its tables are not the reference's.
+            DifferentError: its tables were compared, and differ from the reference.
         """
         usage = self._run(contender)
         sizes = [path.stat().st_size for path in self._output.rglob("*.parquet")]
@@ -65,12 +65,12 @@ class Benchmark:
 
     def _run(self, contender: Contender) -> Usage:
         shutil.rmtree(self._output, ignore_errors=True)
-        os.sync()  # what the run before has written is not for this one to wait for
+        os.sync()  # so that this run does not wait for writes of the run before
         command = contender.command(self._source, self._output)
         return measure(command, self._environment, self._log)
 
     def _compare(self, contender: Contender) -> None:
-        # In a process of its own, which gives its memory back.
+        # This process has to give its memory back, so the comparison has its own.
         prefixes = [str(self._reference), str(self._output)]
         compared = subprocess.run(
             [sys.executable, "-m", "benchmarks.agree", *prefixes],
@@ -84,23 +84,23 @@ class Benchmark:
 def run(
     inputs: Sequence[tuple[int, str]], contenders: Sequence[Contender], rounds: int
 ) -> list[Run]:
-    """Every timed run on inputs of so many events and such a shape.
+    """Every timed run on inputs with these numbers of events and shapes.
 
     Raises:
         CommandError: a contender failed.
-        DifferentError: it gives other tables.
+        DifferentError: a contender's tables differ.
     """
     runs = []
     for events, shape in inputs:
         source = made_events(events, shape)
         lines = count_lines(source)
-        say(f"{lines:,} lines, {shape}")
+        print_progress(f"{lines:,} lines, {shape}")
         benchmark = Benchmark(source, CACHE)
         benchmark.make_reference()
         for number in range(1, rounds + 1):
             for contender in contenders:
                 usage, written, files = benchmark.timed(contender, number == 1)
-                say(
+                print_progress(
                     f"  round {number}, {contender.name}: {usage.wall:.2f} s,"
                     f" {usage.peak_memory / 1e6:,.0f} MB"
                 )
@@ -115,12 +115,12 @@ def run(
     return runs
 
 
-def say(sentence: str) -> None:
+def print_progress(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
 def write(folder: Path, runs: Sequence[Run]) -> Path:
-    """Write the result as Markdown and JSON, named by what is in it."""
+    """Write the result as Markdown and JSON, named by its date and inputs."""
     folder.mkdir(parents=True, exist_ok=True)
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     sizes = dict.fromkeys(f"{run.events / 1e6:g}M" for run in runs)
@@ -153,14 +153,14 @@ def main() -> int:
     sizes = sorted(int(size) for size in chosen.events.split(","))
     shapes = chosen.shapes.split(",")
     names = chosen.only.split(",")
-    # Up to 100,000 events the generator shows every encoding, which peers do not read.
+    # Up to 100,000 events, the generator uses encodings that the peers do not read.
     unknown = set(names) - set(by_name) or set(shapes) - {EVEN, *SHAPES}
     if min(sizes) <= 100_000 or chosen.rounds < 1 or unknown:
-        parser.error("see --help for what these take")
+        parser.error("a value is not allowed: see --help")
     inputs = [(size, shape) for size in sizes for shape in shapes]
     os.chdir(ROOT)
     try:
-        # In the order of the table, whatever the order of --only.
+        # The order is that of CONTENDERS, whatever the order of --only.
         contenders = [c for c in CONTENDERS if c.name in names]
         page = write(chosen.results, run(inputs, contenders, chosen.rounds))
     except (CommandError, DifferentError) as error:

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.agree OURS THEIRS``: whether two prefixes hold the same rows.
+"""``python -m benchmarks.agree OURS THEIRS``: whether two prefixes have the same rows.
 
-Every row of every table, each as often; column names and types too. Prints each table
-that differs, with the first rows that only one side has, and exits 1.
+It compares all rows of every table, how often each occurs, and the names and types of
+columns. It prints each table that differs, with the first rows that only one prefix
+has, and exits 1.
 """
 
 import glob
@@ -13,13 +14,13 @@ import duckdb
 
 from jobs.tables import REJECTED_EVENTS, TABLES, Table
 
-# Peers drop what the pipeline rejects and keeps.
+# The peers drop rejected lines, which the pipeline keeps.
 COMPARED = tuple(table for table in TABLES if table is not REJECTED_EVENTS)
 _ROWS_SHOWN = 3
 
 
 def differences(ours: Path, theirs: Path) -> Iterator[str]:
-    """A paragraph for each table that is not the same."""
+    """A paragraph for each table that differs."""
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         for table in COMPARED:

@@ -1,4 +1,4 @@
-"""Who runs in a benchmark, and the command that each is."""
+"""The contenders of a benchmark, and the command of each."""
 
 import sys
 from collections.abc import Callable
@@ -11,10 +11,10 @@ class Contender:
     """One command.
 
     Attributes:
-        name: as ``--only`` takes it.
-        label: as the result shows it.
-        command: of a directory of events and one to write, which is not there yet.
-        gives_tables: whether it writes all tables, which are then compared.
+        name: its name in ``--only``.
+        label: its name in the result.
+        command: gives the command for a directory of events and a new one to write to.
+        gives_tables: whether it writes all tables, so that they can be compared.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a benchmark runs on: events made once and kept outside of the project."""
+"""The inputs of a benchmark: events made once and kept outside of the project."""
 
 import hashlib
 import shutil
@@ -20,12 +20,12 @@ SHAPES = {
     "skewed": """if(hash(line) % 2 = 0, line, regexp_replace(regexp_replace(line,
         '"user_id":"[^"]*"', '"user_id":"u1"'), '"initiator_id":[0-9]+',
         '"initiator_id":1'))""",
-    # Ten weeks become 43 times as many, and whoever is in a line moves as a whole.
+    # Ten weeks become 43 times as many; all lines of a user move together.
     "3000-days": """replace(line, day, (try_cast(day AS DATE) - (70 * (hash(
         regexp_extract(line, '"(?:user_id|initiator_id)":"?([^",]*)', 1)
         ) % 43))::INTEGER)::VARCHAR)""",
 }
-"""What each uneven input makes of a line of the even one."""
+"""SQL that makes a line of each uneven input from a line of the even one."""
 
 _REWRITE = """
 COPY (
@@ -41,7 +41,7 @@ _CHUNK = 1 << 20
 
 
 def made_events(events: int, shape: str = EVEN) -> Path:
-    """The directory of this many events, made unless this generator has made it."""
+    """The directory of this many events; they are made if they are not there yet."""
     edition = hashlib.sha256(GENERATOR.read_bytes() + Path(__file__).read_bytes())
     made = CACHE / f"events-{events}-{shape}-{edition.hexdigest()[:8]}"
     if made.is_dir():
@@ -69,7 +69,7 @@ def _rewrite(source: Path, target: Path, rewritten: str) -> None:
 
 
 def count_lines(source: Path) -> int:
-    """The lines of all event files, which are then in the system's cache."""
+    """The number of lines of all event files; this also fills the system's cache."""
     return sum(
         chunk.count(b"\n")
         for path in source.glob("events-*")

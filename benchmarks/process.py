@@ -1,9 +1,9 @@
 """Runs a command and measures the processes that it starts, on Linux.
 
-A command gets a session of its own, which whatever it starts stays in. Wall time ends
-when the command itself does. CPU time is what the kernel counted for each process, the
-orphaned ones too (a JVM outlives its Python): this process adopts and reaps them.
-Memory is the resident memory of all processes in the session together, sampled.
+A command has a session of its own, which all processes that it starts belong to. Wall
+time ends with the command. CPU time is the kernel's count for all of these processes.
+Some are orphans, since a JVM outlives its Python: this process adopts and reaps them.
+Memory is the resident memory of all processes of the session together, in samples.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command took: seconds, seconds, and bytes."""
+    """The seconds, CPU seconds and bytes of memory that a command took."""
 
     wall: float
     cpu: float
@@ -37,10 +37,10 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     """Run a command to its end.
 
     Args:
-        log: where what it prints goes.
+        log: the file for all that the command prints.
 
     Raises:
-        CommandError: its exit code is not 0.
+        CommandError: the exit code is not 0.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
@@ -71,7 +71,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
 
 
 def _reap_orphans() -> float:
-    """Wait for what the command left running; returns its CPU seconds."""
+    """Wait for processes that the command left behind; returns their CPU seconds."""
     cpu = 0.0
     while True:
         try:
@@ -104,7 +104,7 @@ class _PeakMemory(threading.Thread):
         try:
             stat = process.read_text(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
-            return 0  # it has ended since
-        # What follows the name, which may hold anything: state parent group session …
+            return 0  # the process has ended
+        # After the name, which may have any character: state, parent, group, session.
         fields = stat.rpartition(")")[2].split()
         return int(fields[21]) if fields[3] == self._session else 0

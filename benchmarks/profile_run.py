@@ -1,8 +1,8 @@
 """``python -m benchmarks.profile_run``: where a run on the embedded engine takes time.
 
-The whole pipeline with its report, in one process of its own. Seconds of a call are its
-own: without those of the timed calls within it. Nothing in jobs/ knows of this: the
-engine's methods are wrapped from outside.
+It runs the whole pipeline with its report in a process of its own. The seconds of a
+call do not include timed calls within it. This program wraps the methods of the engine,
+so that jobs/ has no code for it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ WRITING_SQL = "SQLFrame writes SQL"
 
 @dataclass(frozen=True)
 class Call:
-    """What was timed: the job that it is part of, its name, its table, its seconds."""
+    """A timed call: its job, its name, its table and its seconds."""
 
     job: str
     name: str
@@ -73,7 +73,7 @@ class Stopwatch:
         setattr(owner, name, timed)
 
     def of_job(self, job: Any) -> Any:
-        """The same job, which what is timed from its start on is part of."""
+        """The same job; calls that are timed from its start on belong to it."""
 
         def run(*args: Any) -> Any:
             self.job = job.name
@@ -84,10 +84,10 @@ class Stopwatch:
 
 
 def profiled(source: str, started: float) -> list[Call]:
-    """Run the pipeline; its calls in the order in which they ended.
+    """Run the pipeline; returns its calls in the order in which they ended.
 
     Args:
-        started: when the process did, as ``time.monotonic()`` tells.
+        started: the ``time.monotonic()`` at which the process started.
     """
     from jobs import runner
     from jobs.pipeline import JOBS, SUMMARY

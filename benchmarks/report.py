@@ -1,4 +1,4 @@
-"""What a benchmark measured, as a table that a person reads."""
+"""The result of a benchmark as tables for a person."""
 
 import platform
 import subprocess
@@ -18,15 +18,15 @@ class Run:
     """One timed run.
 
     Attributes:
-        contender: its name.
-        events: how many were asked of the generator.
-        shape: even, or which way it is not.
-        lines: how many it gave.
+        contender: the name of the contender.
+        events: the number of events that the generator was called with.
+        shape: the shape of the input: even, or a name of SHAPES.
+        lines: the number of lines in the input.
         round: 1, 2, …
         wall, cpu: seconds; cpu is user and system time of all processes.
         peak_memory: resident bytes of all processes together.
         written: bytes of the Parquet files.
-        files: how many there are.
+        files: the number of Parquet files.
     """
 
     contender: str
@@ -42,8 +42,8 @@ class Run:
 
 
 def machine() -> dict[str, str]:
-    """What it ran on, by name."""
-    # Through a shell, which does not mind that there is none.
+    """The machine and the versions of software, by name."""
+    # A shell, unlike subprocess, raises no error if there is no Java.
     java = subprocess.run(
         ["sh", "-c", "java -version"], capture_output=True, text=True, check=False
     )
@@ -57,7 +57,7 @@ def machine() -> dict[str, str]:
 
 
 def as_markdown(date: str, facts: dict[str, str], runs: Sequence[Run]) -> str:
-    """The page of a benchmark: a table for each input, and how time grows."""
+    """The page of a benchmark: a table for each input, and one of time by size."""
     inputs = list(dict.fromkeys((run.events, run.shape) for run in runs))
     about = ", ".join(f"{name} {value}" for name, value in facts.items())
     parts = [f"# Benchmark of {date}", f"{about}.", _LEGEND]
@@ -77,7 +77,7 @@ median, and the least to the greatest."""
 
 
 def ratios(runs: Iterable[Run]) -> dict[str, list[float]]:
-    """Of each contender, wall time over the DuckDB script's, round by round."""
+    """The wall time of each contender over the DuckDB script's, for each round."""
     walls = {(run.round, run.contender): run.wall for run in runs}
     found: dict[str, list[float]] = {}
     for (number, contender), wall in walls.items():
@@ -110,7 +110,7 @@ def _of_input(runs: Sequence[Run]) -> str:
 
 
 def _growth(runs: Sequence[Run], inputs: Sequence[tuple[int, str]]) -> str:
-    """Seconds per million lines, of each input."""
+    """A table of seconds per million lines for each input."""
     rows = []
     for _, label, own in _by_contender(runs):
         of_inputs = [[r for r in own if (r.events, r.shape) == one] for one in inputs]
@@ -135,6 +135,6 @@ def _ratio(values: Sequence[float]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Markdown; the first column is text, the others are numbers."""
+    """A table in Markdown; the first column is text, the others are numbers."""
     under = ["---"] + ["---:"] * (len(header) - 1)
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, under, *rows))

@@ -5,7 +5,7 @@ import sys
 from jobs.pipeline import JOBS
 from jobs.runner import main
 
-# What a peer does as well; the report has no peer.
+# The peers make the tables, too, but no report.
 TABLE_JOBS = tuple(job for job in JOBS if job.name != "report")
 
 if __name__ == "__main__":

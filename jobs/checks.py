@@ -1,6 +1,6 @@
-"""What must hold of tables before they are published, in SQL that both engines speak.
+"""The checks of tables before publishing, in SQL that both engines understand.
 
-The rules of a row go through a table once; the others compare rows or tables.
+All rules for a row take one pass over a table. The other checks compare rows or tables.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -24,11 +24,11 @@ from jobs.tables import (
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of a table.
+    """A check of one table.
 
     Attributes:
-        name: what is promised, as a sentence.
-        table: the table that promises it.
+        name: the condition that the table has to meet, as a sentence.
+        table: the table.
         violations: a query that gives one text, ``example``, for each violation.
         reads: the other tables that the query reads.
     """
@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Failure:
-    """A check that failed: how often, and the smallest example."""
+    """A check that failed: the number of violations, and the smallest example."""
 
     table: str
     check: str
@@ -59,7 +59,7 @@ _IS_WEEK = (
     " AND substr(t.registration_week, 6) BETWEEN '01' AND '53'"
 )
 
-# Rules of a row that compare its columns or ask for a format, by name.
+# Rules for a row that compare its columns or require a format, by name.
 _FURTHER_RULES: Mapping[Table, Mapping[str, str]] = {
     FACT_USER_SESSION: {
         "no session both reaches 30 s and drops off": (
@@ -87,10 +87,10 @@ _FURTHER_RULES: Mapping[Table, Mapping[str, str]] = {
 def failures(
     run: Run, tables: Iterable[Table], without: Collection[Check] = ()
 ) -> list[Failure]:
-    """The failed checks of these tables, but for some that would not make sense.
+    """The failed checks of these tables; some checks can be left out.
 
     Raises:
-        InputError: one of them, or another that a check reads, is not there.
+        InputError: one of the tables, or a table that a check reads, does not exist.
     """
     checks = [c for c in CHECKS if c.table in tables and c not in without]
     queries = [_broken_rules(table) for table in tables]
@@ -108,10 +108,10 @@ def failures(
 
 
 def check_staged(run: Run, tables: Iterable[Table]) -> None:
-    """Check tables that a run has staged, and how they fit those that are there.
+    """Check tables that a run has staged, also against the published tables.
 
     Raises:
-        RunError: a check failed; the message names it, the count and an example.
+        RunError: a check failed; the message has its name, a count and an example.
     """
     if failed := failures(run, tables):
         raise RunError(f"nothing is published: {'; '.join(map(str, failed))}")
@@ -120,7 +120,7 @@ def check_staged(run: Run, tables: Iterable[Table]) -> None:
 def rules(table: Table) -> Iterator[tuple[str, str]]:
     """The rules for each row of a table: the rule's name and its condition.
 
-    A condition that is NULL holds, so that the rules for a value pass over a NULL.
+    A condition that is NULL counts as true, so that a rule for a value accepts NULL.
     """
     for column in table.schema:
         if not column.nullable:
@@ -149,7 +149,7 @@ def _allowed(name: str, allowed: Range | tuple[int, ...]) -> tuple[str, str]:
 
 
 def _broken_rules(table: Table) -> str:
-    """A row for each rule that rows of the table break; a row counts once."""
+    """SQL that counts the rows that break each rule; a row counts for one rule."""
     broken = [(name, f"NOT ({holds})") for name, holds in rules(table)]
     which = " ".join(
         f"WHEN {is_broken} THEN {text(name)}" for name, is_broken in broken
@@ -173,7 +173,7 @@ def _unique(table: Table, *key: str) -> Check:
 
 
 def _same(name: str, table: Table, one: str, other: str, *reads: Table) -> Check:
-    """Two counts that are the same, whichever layer they come from."""
+    """A check that two queries give the same number."""
     return Check(
         name,
         table,
@@ -204,7 +204,7 @@ CHECKS = (
         PLAYBACK_EVENTS,
     ),
     Check(
-        # One grouping checks the keys of both tables, and that each has its match.
+        # One GROUP BY checks the keys of both tables, and that each key is in both.
         "(user_id, session_id) is unique, and so it is in user_sessions",
         FACT_USER_SESSION,
         f"SELECT {_shown('user_id', 'session_id')} AS example FROM ("

@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress on stderr, its account and answer on stdout."""
+"""The output of a run: progress on stderr, account of lines and answer on stdout."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -10,13 +10,13 @@ from rich.table import Table
 
 from jobs.ledger import JobRecord, LineAccount
 
-# What is printed may come from an input: it is text, and no markup.
+# Printed texts may come from the input, so they must not be read as markup.
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 _NAMES_SHOWN = 20
 
 
 class Progress:
-    """One line on stderr for each step; on a terminal it turns while the step runs."""
+    """Prints a line on stderr for each step; a terminal shows that the step runs."""
 
     def __init__(self, is_shown: bool) -> None:
         self._console = Console(stderr=True, quiet=not is_shown, **PLAIN)
@@ -32,7 +32,7 @@ class Progress:
             yield
         self._console.print(f"{name}: done in {time.perf_counter() - started:.1f} s")
 
-    def say(self, sentence: str) -> None:
+    def print_line(self, sentence: str) -> None:
         self._console.print(sentence, soft_wrap=True)
 
 
@@ -76,5 +76,5 @@ def _account_table(account: LineAccount) -> Table:
 
 
 def printable(name: str) -> str:
-    """The name without what a terminal would take for a command."""
+    """The name with control characters escaped, which a terminal would obey."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

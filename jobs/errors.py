@@ -1,14 +1,14 @@
-"""What can go wrong in a run, each with the exit code that the user sees."""
+"""The errors that end a run, each with its exit code."""
 
 
 class RunError(Exception):
-    """A run ended early. The message is one line that names the thing at fault."""
+    """A run ended early. The message is one line that names the cause."""
 
     exit_code = 1
 
 
 class SettingError(RunError):
-    """A setting is wrong; the message names it, its value and what it takes."""
+    """A setting is wrong; the message has its name, value and allowed values."""
 
     exit_code = 2
 

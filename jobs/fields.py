@@ -1,9 +1,10 @@
-"""The fields that are read from a line: the only place that says what each may be.
+"""The fields that are read from a line. No other module defines what a field may be.
 
-Every field is read as text, and each other one is dropped. DuckDB's JSON reader is
-fast, and takes a value's text for all that the value says. A field's kind says for
-which values that is wrong: these *need exact reading*. The exact reading writes a value
-anew, so that its text does say all. A line of such values is *plain*.
+DuckDB's JSON reader reads the value of each field as text, and skips all other keys. It
+is fast, but its text is wrong for some values: it writes the number 1.50 as 1.5, for
+example. A field's kind defines which values *need exact reading*. The exact reading
+writes such a value in another way, which DuckDB reads right. A line with only values
+that DuckDB reads right is *plain*.
 """
 
 import json
@@ -18,17 +19,17 @@ class Number(str):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a field may hold.
+    """A kind of field: its values, and how they are read.
 
     Attributes:
-        needs_exact: a regular expression of how a JSON value begins that needs exact
-            reading.
-        keeps_json: whether ``text`` takes a value's JSON text, not a string's own text:
-            that tells a number from a string of digits.
-        text: SQL of DuckDB for the text of ``{value}``; NULL where there is none.
-        token: the JSON token of a value in a plain line.
-        reason: why a line is rejected whose value breaks the field's rule; None if it
-            has none.
+        needs_exact: a regular expression that finds the beginning of a JSON value that
+            needs exact reading.
+        keeps_json: whether ``text`` takes a value with its JSON quotes, which make a
+            string of digits different from a number.
+        text: DuckDB's SQL for the text of ``{value}``; NULL if there is no text.
+        token: gives the JSON token of a value in a plain line.
+        reason: the reason to reject a line if the value breaks the field's rule; None
+            if the field has no rule.
     """
 
     needs_exact: str
@@ -67,7 +68,7 @@ def _number_or_digits(value: Any) -> str:
     return _number(value)
 
 
-_REFUSED = "false"  # which the rule of a number refuses, as it does what stood there
+_REFUSED = "false"  # a token that no rule of a number accepts
 
 _TEXT_NEEDS_EXACT = r"(?:-?\d+[.eE]|[\[{])"
 

@@ -1,4 +1,4 @@
-"""The ledger of a run: where every line went, what was published, and how it ended."""
+"""The ledger of a run: its lines, its jobs, its published tables and its end."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from jobs import __version__
 
 FORMAT = 2
-"""The form of a ledger. Version 0.1 wrote no number."""
+"""The format number of a ledger. Version 0.1 wrote no number."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LineAccount:
     Attributes:
         read: lines that are not blank.
         stored: rows of each event table.
-        duplicates: lines of each event table that equal a stored row.
+        duplicates: lines of each event table that repeat a stored row.
         ignored: app events that no table keeps, by event name.
         rejected: lines that break a rule, by reason.
     """
@@ -33,7 +33,7 @@ class LineAccount:
     rejected: Mapping[str, int]
 
     def entries(self) -> Iterator[tuple[str, str, int]]:
-        """Outcome, table or name or reason, and lines; together they make ``read``."""
+        """Each outcome, its table, event or reason, and lines, which add up to read."""
         for outcome in ("stored", "duplicates", "ignored", "rejected"):
             for name, lines in sorted(getattr(self, outcome).items()):
                 yield outcome, name, lines
@@ -41,14 +41,14 @@ class LineAccount:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job tells of its run.
+    """The result of a job.
 
     Attributes:
-        lines: the account of the input, of the job that reads it.
-        figures: whole numbers by name, for the ledger.
+        lines: the account of the input's lines, if the job has read the input.
+        figures: whole numbers for the ledger, by name.
         notes: sentences for the person who started the run.
         headline: the job's answer in one line.
-        files: what was written beside the tables, relative to the prefix.
+        files: the files that the job wrote beside the tables, relative to the prefix.
     """
 
     lines: LineAccount | None = None
@@ -63,10 +63,10 @@ class JobRecord:
     """One job of a run.
 
     Attributes:
-        job: its name.
-        seconds: that it took, wall time.
-        tables: the rows of each table that it wrote, by name.
-        result: what it tells.
+        job: the name of the job.
+        seconds: the time that the job took.
+        tables: the number of rows of each table that the job wrote, by name.
+        result: the result of the job.
     """
 
     job: str
@@ -85,20 +85,20 @@ class JobRecord:
 
 @dataclass
 class Ledger:
-    """The record of a run, which the runner alone writes.
+    """The record of a run. Only the runner writes it.
 
     Attributes:
         run_id: the run.
-        settings: every setting by its name, as text; a secret one is hidden.
-        started: when it began, ISO 8601.
-        jobs: the jobs that ended well, in their order.
+        settings: every setting by its name, as text, without secret ones.
+        started: when the run began, ISO 8601.
+        jobs: the jobs that succeeded, in their order.
         notes: sentences for the person who started the run.
-        tables: of each published table the run that it came from and its rows.
+        tables: the run that wrote each published table, and the number of its rows.
         status: ``done`` or ``failed``.
-        finished: when it ended, ISO 8601.
-        error: the error that ended it, if it failed.
-        version: of the project.
-        format: of the ledger.
+        finished: when the run ended, ISO 8601.
+        error: the error that ended the run, if it failed.
+        version: the version of the project.
+        format: the format number of the ledger.
     """
 
     run_id: str
@@ -115,11 +115,11 @@ class Ledger:
 
     @property
     def lines(self) -> LineAccount | None:
-        """The account of the input's lines, where a job of the run has read them."""
+        """The account of the input's lines, if a job of the run has read the input."""
         return next((job.result.lines for job in self.jobs if job.result.lines), None)
 
     def as_json(self) -> bytes:
-        told = {
+        document = {
             "format": self.format,
             "run_id": self.run_id,
             "version": self.version,
@@ -132,16 +132,16 @@ class Ledger:
             "tables": self.tables,
             "error": self.error,
         }
-        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-        return text.encode(errors="backslashreplace")  # as JSON escapes a surrogate
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return text.encode(errors="backslashreplace")  # writes a surrogate as JSON does
 
     @classmethod
     def read(cls, path: Path) -> "Ledger | None":
-        """The ledger in a file; None if it is lost, or cut short by a power loss."""
+        """The ledger in a file; None if the file is lost or was cut off."""
         try:
-            told = json.loads(path.read_bytes())
-            jobs = [_job_record(**job) for job in told.pop("jobs")]
-            return cls(jobs=jobs, **told)
+            document = json.loads(path.read_bytes())
+            jobs = [_job_record(**job) for job in document.pop("jobs")]
+            return cls(jobs=jobs, **document)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -151,14 +151,14 @@ def _job_record(
     seconds: float,
     tables: dict[str, int],
     lines: dict[str, Any] | None,
-    **told: Any,
+    **result: Any,
 ) -> JobRecord:
     account = lines and LineAccount(**lines)
-    return JobRecord(job, seconds, tables, JobResult(lines=account or None, **told))
+    return JobRecord(job, seconds, tables, JobResult(lines=account or None, **result))
 
 
 def percent(part: int, whole: int) -> str:
-    """``33.33%``, halves rounded up; ``n/a`` of nothing."""
+    """``33.33%``, halves rounded up; ``n/a`` if the whole is 0."""
     if whole == 0:
         return "n/a"
     hundredths = Decimal(100 * part) / Decimal(whole)

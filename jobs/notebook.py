@@ -1,4 +1,4 @@
-"""The published tables in a notebook: SQL on either engine, results for pandas."""
+"""The published tables in a notebook: SQL on either engine, pandas DataFrames."""
 
 import atexit
 import shutil
@@ -14,20 +14,20 @@ from jobs.tables import TABLES
 
 
 class Tables:
-    """Every table, under its layer and name: ``mart.fact_user_session``.
+    """Every published table, by its layer and name: ``mart.fact_user_session``.
 
-    Each query sees the tables of one run, the newest that is published.
+    Each query reads the tables of one run, the newest that is published.
     """
 
     def __init__(self, **flags: str) -> None:
         """Open the engine that ENGINE names, until Python ends.
 
-        Settings come from the environment, where no keyword such as ``engine="spark"``
-        gives another. Nothing is locked: a run may publish meanwhile.
+        Settings come from the environment; a keyword such as ``engine="spark"``
+        overrides one. This takes no lock, so a run may publish meanwhile.
 
         Raises:
             SettingError: a setting is wrong.
-            InputError: a table is not there.
+            InputError: a table does not exist.
             RunError: the engine cannot start here.
         """
         arguments = [f"--{name}={value}" for name, value in flags.items()]
@@ -41,7 +41,7 @@ class Tables:
         read_snapshot(self.prefix, self._create_views)
 
     def sql(self, query: str) -> Any:
-        """The pandas DataFrame of a query in Spark's SQL, whichever engine runs it."""
+        """The result of a query in Spark's SQL, on either engine, for pandas."""
 
         def answer(tables: Snapshot) -> Any:
             self._create_views(tables)

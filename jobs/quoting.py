@@ -1,13 +1,13 @@
-"""Names and texts as SQL has them, whatever is in them."""
+"""Quotes names and texts for SQL, whatever characters they have."""
 
 from pathlib import Path
 
 
 def identifier(name: str) -> str:
-    """A name, such as that of a column."""
+    """A name, such as that of a column, in double quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def text(value: str | Path) -> str:
-    """A text."""
+    """A text in single quotes."""
     return "'" + str(value).replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""What every job's command does around its rules: settings, lock, ledger, exit code."""
+"""Runs jobs: reads the settings, locks the prefix, writes the ledger, publishes."""
 
 import glob
 import signal
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobResult", "main"]
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT)  # as of docker stop, and of Ctrl-C
+_STOPPING = (signal.SIGTERM, signal.SIGINT)  # docker stop and Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Job:
     """One step of the pipeline.
 
     Attributes:
-        name: as in ``python -m jobs.{name}``.
-        summary: what ``--help`` says of it.
-        settings: the class of its own settings.
-        run: stages the job's tables; called with the run and those settings.
-        reads: the tables that it reads.
-        only_looks: whether it looks at published tables and leaves the prefix as it is.
-            Such a job takes no lock, and runs alone.
+        name: its name, as in ``python -m jobs.{name}``.
+        summary: its description in ``--help``.
+        settings: the class of the job's own settings.
+        run: stages the job's tables; it is called with the run and these settings.
+        reads: the tables that the job reads.
+        is_read_only: whether the job reads published tables and writes nothing. Such a
+            job takes no lock, and runs alone.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Job:
     settings: type[Any]
     run: Callable[[Run, Any], JobResult]
     reads: tuple[Table, ...] = ()
-    only_looks: bool = False
+    is_read_only: bool = False
 
     @property
     def writes(self) -> tuple[Table, ...]:
-        """The tables that it writes, as the catalogue says."""
+        """The tables that the job writes, by the catalogue."""
         return tuple(table for table in TABLES if table.written_by == self.name)
 
 
@@ -65,14 +65,14 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
     stop = _Stop()
     before = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
-        settings, *of_jobs = load(
+        settings, *job_settings = load(
             (RunSettings, *(job.settings for job in jobs)),
             program="python -m jobs" + (f".{jobs[0].name}" if len(jobs) == 1 else ""),
             description=summary,
             arguments=arguments,
         )
         is_debugged = settings.log_level == "DEBUG"
-        _run(settings, list(zip(jobs, of_jobs, strict=True)), stop)
+        _run(settings, list(zip(jobs, job_settings, strict=True)), stop)
     except (Exception, KeyboardInterrupt) as error:
         if is_debugged:
             traceback.print_exception(error)
@@ -85,61 +85,61 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
 
 
 class _Stop:
-    """Ends a run in an orderly way when it is asked to, so that it leaves nothing.
+    """Handles the signals that stop a run, so that the run can clean up.
 
-    It handles signals. An engine that is cut short in a call may answer with an error
-    of its own, or swallow the exception: whether a stop was asked for is known here.
+    A signal raises KeyboardInterrupt. An engine may turn this exception into an error
+    of its own, or swallow it. The run therefore looks here whether it has to stop.
 
     Attributes:
-        is_asked: whether there was a signal.
-        has_to_wait: whether a signal is noted alone, and cuts nothing short.
+        is_requested: whether there was a signal.
+        has_to_wait: whether a signal only sets ``is_requested``, and raises nothing.
     """
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.is_requested = False
         self.has_to_wait = False
 
     def __call__(self, number: int, frame: object) -> None:
-        # The same signal again ends the process at once. One of the other kind does
-        # not: who stops a group of processes may send both.
+        # A second signal of the same kind ends the process at once. One of the other
+        # kind does not, since one request to stop may send both.
         signal.signal(number, signal.SIG_DFL)
-        if self.is_asked:
+        if self.is_requested:
             return
-        self.is_asked = True
+        self.is_requested = True
         if not self.has_to_wait:
             raise KeyboardInterrupt
 
     def wait(self) -> None:
-        """Cut nothing short from now on.
+        """Let the run go on to its end, whatever signal arrives from now on.
 
         Raises:
-            KeyboardInterrupt: a stop was asked for before.
+            KeyboardInterrupt: a stop was requested before.
         """
         self.has_to_wait = True
-        if self.is_asked:
+        if self.is_requested:
             raise KeyboardInterrupt
 
 
 def _run(settings: RunSettings, jobs: Sequence[tuple[Job, Any]], stop: _Stop) -> None:
-    # Rich takes a while to import: not for --help, nor for a setting that is wrong.
+    # Importing Rich takes time, and --help and a wrong setting do not need it.
     from jobs.console import Progress
 
     progress = Progress(is_shown=settings.log_level in ("DEBUG", "INFO"))
-    if jobs[0][0].only_looks:
+    if jobs[0][0].is_read_only:
         [(job, own_settings)] = jobs
-        _look(settings, job, own_settings, progress, stop)
+        _read(settings, job, own_settings, progress, stop)
     else:
         _write(settings, jobs, progress, stop)
 
 
-def _look(
+def _read(
     settings: RunSettings,
     job: Job,
     own_settings: Any,
     progress: "Progress",
     stop: _Stop,
 ) -> None:
-    """Run a job that looks at the tables of one run, and changes nothing."""
+    """Run a job that reads the published tables of one run, and writes nothing."""
     from jobs.console import show
 
     with (
@@ -163,7 +163,7 @@ def _write(
     progress: "Progress",
     stop: _Stop,
 ) -> None:
-    """Run jobs that write, and publish what all of them made in one go."""
+    """Run jobs that write, and publish the tables of all jobs in one step."""
     writer = Writer(settings, [table for job, _ in jobs for table in job.writes])
     ledger = Ledger(writer.run_id, shown(settings), notes=writer.notes)
     for _, own_settings in jobs:
@@ -180,7 +180,7 @@ def _write(
         try:
             ledger.tables = writer.tables.current().state.provenance()
             path = writer.record(ledger)
-            progress.say(f"ledger: {path}")
+            progress.print_line(f"ledger: {path}")
         finally:
             writer.close()
 
@@ -203,8 +203,8 @@ def _run_and_publish(
                     record = _run_job(job, own_settings, run, stop)
                 except TooManyRejectedError as error:
                     kept = writer.tables.keep_failed(REJECTED_EVENTS, run.scratch)
-                    told = f"{error}; {_how_to_look(kept)}"
-                    raise TooManyRejectedError(told) from error
+                    message = f"{error}; {_how_to_read(kept)}"
+                    raise TooManyRejectedError(message) from error
             ledger.jobs.append(record)
     stop.wait()
     writer.publish(run.changes(), ledger)
@@ -212,25 +212,26 @@ def _run_and_publish(
     for record in ledger.jobs:
         show(record)
         for name in record.result.files:
-            progress.say(f"{record.job}: {run.prefix / name}")
+            progress.print_line(f"{record.job}: {run.prefix / name}")
 
 
 @contextmanager
 def _engine(
     settings: RunSettings, scratch: Path, progress: "Progress", stop: _Stop
 ) -> Iterator[Engine]:
-    """The engine of a run; its errors become those that tell the user."""
+    """The engine of a run; its errors become errors for the user."""
     with progress.step("engine", f"starting {settings.engine}"):
         engine = open_engine(settings, scratch)
         engine.bind_models()
-    signal.signal(signal.SIGINT, stop)  # PySpark has set one of its own
+    signal.signal(signal.SIGINT, stop)  # PySpark has set its own handler
     try:
         yield engine
     except RunError:
         raise
     except Exception as error:
-        told = KeyboardInterrupt() if stop.is_asked else engine.to_run_error(error)
-        raise told from error
+        if stop.is_requested:
+            raise KeyboardInterrupt from error
+        raise engine.to_run_error(error) from error
     finally:
         engine.close()
 
@@ -242,13 +243,13 @@ def _run_job(job: Job, own_settings: Any, run: Run, stop: _Stop) -> JobRecord:
     run.end_job()
     run.engine.uncache()
     check_staged(run, job.writes)
-    if stop.is_asked:
+    if stop.is_requested:
         raise KeyboardInterrupt
     rows = {table.name: run.rows(table) for table in job.writes}
     return JobRecord(job.name, time.perf_counter() - started, rows, result)
 
 
-def _how_to_look(rejected: Path) -> str:
+def _how_to_read(rejected: Path) -> str:
     files = f"{glob.escape(str(rejected))}/**/*.parquet".replace("'", "''")
     return (
         f"the rejected lines are in {rejected}, and DuckDB shows them: SELECT reason,"

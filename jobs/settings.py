@@ -21,7 +21,12 @@ from jobs.errors import SettingError
 
 @dataclass(frozen=True)
 class Kind:
-    """How a setting's text is read; ``parse`` raises ValueError if it refuses it."""
+    """The values that a setting may have.
+
+    Attributes:
+        parse: gives the value of a text; raises ValueError if the text is not allowed.
+        takes: the allowed values, in words.
+    """
 
     parse: Callable[[str], Any]
     takes: str
@@ -31,13 +36,13 @@ def setting(default: str, kind: Kind, means: str, is_secret: bool = False) -> An
     """A field of a settings class.
 
     Args:
-        default: its text when nobody sets it, as one would write it in the environment.
-        kind: how its text is read.
+        default: the text of the setting if it is unset.
+        kind: the values that the setting may have.
         means: one sentence for ``--help``.
-        is_secret: whether its value is kept out of the ledger and of messages.
+        is_secret: whether the value must not appear in the ledger or in messages.
     """
-    told = {"default": default, "kind": kind, "means": means, "is_secret": is_secret}
-    return field(metadata=told, repr=not is_secret)
+    given = {"default": default, "kind": kind, "means": means, "is_secret": is_secret}
+    return field(metadata=given, repr=not is_secret)
 
 
 def one_of(*choices: str) -> Kind:
@@ -111,7 +116,7 @@ def _properties(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-# Names that only some of Python, DuckDB and Java know, or take for another zone.
+# Python, DuckDB and Java disagree about these names, or do not all know them.
 _OF_ONE_ENGINE = {"EST", "HST", "MST", "ROC", "Factory", "localtime", "posixrules"}
 
 _SPARK_MASTER = (
@@ -132,7 +137,7 @@ PROPERTIES = Kind(_properties, "one key=value a line")
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every job needs, whichever rules it applies."""
+    """The settings of a run, which all jobs have."""
 
     app_name: str = setting(
         "product-events", TEXT, "the run's name, as Spark and the ledger show it"
@@ -149,19 +154,19 @@ class RunSettings:
     input_data_path: str = setting(
         "./data-input",
         TEXT,
-        "a directory, a glob or a file of events; users.csv and videos.csv lie beside",
+        "a directory, a glob or a file of events; users.csv and videos.csv are beside",
     )
     output_data_path_prefix: str = setting(
         "./data-output", TEXT, "the directory that holds the tables"
     )
     reporting_timezone: str = setting(
-        "UTC", TIME_ZONE, "the zone whose days and weeks the tables speak of"
+        "UTC", TIME_ZONE, "the time zone of days and weeks in the tables"
     )
     memory_limit: str | None = setting(
         "",
         MEMORY_SIZE,
         "the memory that the engine may use before it spills to disk; "
-        "unset: the engine's own choice",
+        "unset: the engine decides",
     )
     log_level: str = setting(
         "INFO",
@@ -177,11 +182,11 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class NoSettings:
-    """Of a job that has none of its own."""
+    """The settings of a job that has none of its own."""
 
 
 def shown(settings: Any) -> dict[str, Any]:
-    """The settings by name, without those that may hold secrets."""
+    """The settings by name, without those that may be secret."""
     return {
         f.name: getattr(settings, f.name)
         for f in fields(settings)
@@ -219,7 +224,7 @@ def load(
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses wrong arguments as a wrong setting is refused; tells the version."""
+    """A parser with ``--version``, which raises SettingError for wrong arguments."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -236,7 +241,7 @@ def _parser(
     parser = Parser(
         prog=program,
         description=description,
-        epilog="Each is also an environment variable: --app-name is APP_NAME.",
+        epilog="Each flag is also an environment variable: --app-name is APP_NAME.",
         allow_abbrev=False,
     )
     for cls in classes:
@@ -252,7 +257,7 @@ def _parser(
 
 
 def _spelled(word: str) -> str:
-    """``--INPUT_DATA_PATH=x`` is ``--input-data-path=x``; other words stay."""
+    """``--INPUT_DATA_PATH=x`` as ``--input-data-path=x``; other words stay."""
     name, equals, value = word.partition("=")
     if name.startswith("--"):
         return name.lower().replace("_", "-") + equals + value

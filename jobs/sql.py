@@ -1,4 +1,4 @@
-"""``python -m jobs.sql``: a query on the published tables, answered on the terminal."""
+"""``python -m jobs.sql``: runs a query on the published tables, prints the result."""
 
 import csv
 import os
@@ -24,14 +24,14 @@ MOST_ROWS = 1_000
 _ROWS_AT_ONCE = 10_000
 
 SUMMARY = """\
-Query the tables of OUTPUT_DATA_PATH_PREFIX in SQL, as DuckDB speaks it:
-staging, intermediate and mart are schemas, mart.fact_user_session is a table.
+Query the tables of OUTPUT_DATA_PATH_PREFIX in DuckDB's SQL. The schemas are staging,
+intermediate and mart: mart.fact_user_session is a table.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the answer to a query; returns the exit code of the contract."""
-    # What reads the answer may have had enough of it, as head does.
+    """Print the result of a query; returns the exit code of the contract."""
+    # A program that reads the output may end early, such as head: this is no error.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = Parser(prog="python -m jobs.sql", description=SUMMARY)
     parser.add_argument("query", help="such as SELECT * FROM mart.weekly_summary")
@@ -66,16 +66,16 @@ def answer(
     """The columns and rows of a query, as texts.
 
     Args:
-        tables: those that the query can name.
-        query: SQL, as DuckDB speaks it.
-        time_zone: in which instants are shown.
-        as_json: whether a row is one text, a JSON object, rather than one a column.
+        tables: the tables that the query can name.
+        query: a query in DuckDB's SQL.
+        time_zone: the time zone in which instants are shown.
+        as_json: whether a row is one text, a JSON object, or else one text a column.
 
     Raises:
         InputError: there are no tables, or the files of one cannot be read.
         RunError: the query is wrong.
     """
-    # DuckDB makes the folder when a query needs more memory than there is.
+    # DuckDB makes this folder only if a query needs more memory than there is.
     spill = Path(tempfile.gettempdir(), f"product-events-{os.getpid()}")
     connection = duckdb.connect(config={"temp_directory": str(spill)})
     try:
@@ -88,7 +88,7 @@ def answer(
         columns = list(found.columns)
         wanted = "to_json(answer)" if as_json else "COLUMNS(*)"
         texts = found.set_alias("answer").project(f"CAST({wanted} AS VARCHAR)")
-        # What is wrong with the query shows with its first rows.
+        # DuckDB reports most errors of a query when it gives the first rows.
         first = connection.execute(texts.sql_query()).fetchmany(_ROWS_AT_ONCE)
     except duckdb.Error as error:
         raise _to_run_error(error) from error
@@ -129,7 +129,7 @@ def _to_run_error(error: duckdb.Error) -> RunError:
 
 
 def show_json(rows: Iterator[list[str | None]]) -> None:
-    """Print rows, each an object, as one array."""
+    """Print rows, each a JSON object, as one array."""
     before = "["
     for row in rows:
         print(before, row[0], sep="", end="")

@@ -1,7 +1,7 @@
 """The catalogue: every table's columns, key, partition, and the job that writes it.
 
 Types are those of Spark SQL. A TIMESTAMP is an instant in UTC with microseconds; a DATE
-is a day of REPORTING_TIMEZONE. Checks derive from this what must hold of each row.
+is a day of REPORTING_TIMEZONE. The checks of each row are derived from the catalogue.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from the least to the most; without a most, there is no upper limit."""
+    """Numbers from the least to the most. If most is None, there is no upper limit."""
 
     least: int
     most: int | None = None
@@ -23,8 +23,8 @@ class Column:
     Attributes:
         name: its name, which is unique in its table.
         type: its type in Spark SQL.
-        means: what it holds, with the unit.
-        allowed: the values that it may have beside NULL; None allows all of its type.
+        means: its meaning, with the unit.
+        allowed: the values that it may have beside NULL; None allows all values.
         nullable: whether it may be NULL.
     """
 
@@ -43,11 +43,11 @@ class Table:
         name: its folder's name below OUTPUT_DATA_PATH_PREFIX.
         layer: staging, intermediate or mart.
         written_by: the job that writes it, together with that job's other tables.
-        columns: each column that its files hold.
+        columns: the columns of its files.
         partition: the column that its folders are named after, or None.
-        key: the columns of which no two rows have the same values. Without a key, no
-            two rows are equal in every column.
-        shown_by: the columns that a message shows a row by, where that is not the key.
+        key: the columns that are unique together. If there is no key, all columns are
+            unique together.
+        shown_by: the columns that identify a row in a message, if not the key.
     """
 
     name: str

@@ -1,12 +1,12 @@
-"""warehouse.duckdb: the published tables under their names, for any tool that has SQL.
+"""warehouse.duckdb: a view of each published table, for any tool that opens DuckDB.
 
-It holds views alone, in a schema for each layer, so it is small and never out of date.
-A view finds its table's files beside the warehouse, wherever that folder is moved to.
-DuckDB resolves a relative path against the process's directory, and has no function for
-the database's own. But a database's ``temp_directory`` is by default its own path and
-``.tmp``, and is known when a view is bound. Where somebody set another one, or attached
-the warehouse to another database, the folder can be told: ``SET VARIABLE warehouse =
-'/lake'``.
+The warehouse has only views, in a schema for each layer, so it is small and never out
+of date. A view finds the files of its table beside the warehouse, so the whole folder
+can be moved. DuckDB resolves a relative path against the directory of the process, and
+has no function for the folder of the database. But the default of ``temp_directory`` is
+the path of the database and ``.tmp``, which a view can read. If this setting has been
+changed, or the warehouse is attached to another database, the user has to name the
+folder: ``SET VARIABLE warehouse = '/lake'``.
 """
 
 import duckdb
@@ -18,7 +18,7 @@ from jobs.tables import TABLES, Table
 
 NAME = "warehouse.duckdb"
 
-# So that older versions of DuckDB, which other tools bring along, can open it.
+# Older versions of DuckDB, which come with other tools, can open this format.
 _STORAGE_VERSION = "v1.2.0"
 
 _FOLDER = r"""regexp_replace(
@@ -30,9 +30,9 @@ _FOLDER = r"""regexp_replace(
 
 
 def stage_warehouse(run: Run) -> str:
-    """Write the warehouse, to be published; returns its name.
+    """Stage the warehouse; returns its name.
 
-    A table that is not there yet has no view.
+    A table that does not exist yet has no view.
     """
     path = run.stage_file(NAME)
     with duckdb.connect() as connection:
@@ -42,9 +42,9 @@ def stage_warehouse(run: Run) -> str:
         for table in TABLES:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS made.{table.layer}")
             if run.has(table):
-                # A view is bound when it is made: to where its table lies by then.
-                lies_in = run.files(table).folder.parents[1]
-                connection.execute(f"SET VARIABLE warehouse = {text(lies_in)}")
+                # DuckDB looks for the files of a view when it makes the view.
+                folder = run.files(table).folder.parents[1]
+                connection.execute(f"SET VARIABLE warehouse = {text(folder)}")
                 connection.execute(
                     f"CREATE VIEW made.{table.layer}.{table.name} AS {_query(table)}"
                 )
@@ -55,8 +55,8 @@ def stage_warehouse(run: Run) -> str:
 def _query(table: Table) -> str:
     columns = [cast(identifier(column.name), column) for column in table.columns]
     if table.partition:
-        # Not DuckDB's own way: it takes every folder for a partition, those above the
-        # table too, and its value for that of a column.
+        # DuckDB's hive_partitioning takes every folder of a path for a partition, also
+        # those above the table, and lets them replace columns of the file.
         name = table.partition.name
         value = f"regexp_extract(filename, '/{name}=([^/]*)/[^/]*$', 1)"
         columns.append(cast(value, table.partition))

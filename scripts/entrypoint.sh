@@ -1,8 +1,8 @@
 #!/bin/sh
 # entrypoint.sh JOB [FLAG ...]: runs a job in a container, through spark-submit unless ENGINE=duckdb.
 #
-# JOB is pipeline, events-split, sessionize, conversion-rate, report or verify; --help after it lists its settings. They
-# come from the environment, as everywhere, but APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be there.
+# JOB is pipeline, events-split, sessionize, conversion-rate, report or verify; JOB --help lists its settings. Settings
+# come from the environment. APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be set.
 set -eu
 root=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
 jobs='pipeline, events-split, sessionize, conversion-rate, report or verify'
@@ -28,10 +28,10 @@ done
 export ENGINE="${ENGINE:-spark}"
 [ "$ENGINE" = spark ] || exec python -m "$module" "$@"
 
-# What a JVM has to know before it starts. Of a key that is there twice, the last one counts.
+# The settings that a JVM needs before it starts. If a key is repeated, its last value counts.
 set -- "$root/$(echo "$module" | tr . /)/__main__.py" "$@"
 memory=${MEMORY_LIMIT:-4GB}
-case ${SPARK_PROPERTIES-} in # Java takes no two collectors
+case ${SPARK_PROPERTIES-} in # Java accepts only one collector
   *-XX:+Use*GC*) collector= ;;
   *) collector=-XX:+UseParallelGC ;;
 esac
@@ -41,17 +41,17 @@ spark.driver.defaultJavaOptions=$collector $(cat "$root/jobs/engine/spark/java.o
 -Dlog4j2.configurationFile=$root/jobs/engine/spark/log4j2.properties
 ${SPARK_PROPERTIES_FILE:+$(cat "$SPARK_PROPERTIES_FILE")}
 ${SPARK_PROPERTIES-}"
-file=$(mktemp) # where, unlike among the arguments, nobody else sees a secret
+file=$(mktemp) # other users could see a secret among the arguments
 printf '%s\n' "$properties" >"$file"
 spark-submit --master "${SPARK_MASTER:-local[*]}" --name "$APP_NAME" --properties-file "$file" "$@" &
 submit=$!
 
-# The run itself is told to stop, so that it leaves in order. Spark ends with it, and passes its exit code on.
+# The signal goes to the run itself, which cleans up. Spark ends with the run, and passes on its exit code.
 stop() {
   run=
-  children=$(cat /proc/"$submit"/task/*/children 2>/dev/null) || : # a thread may end meanwhile
+  children=$(cat /proc/"$submit"/task/*/children 2>/dev/null) || : # a thread may have ended
   for child in $children; do
-    # Others are workers, or of a moment.
+    # Other children are workers or short-lived.
     if grep -qs __main__.py "/proc/$child/cmdline"; then run=$child; fi
   done
   kill -TERM "${run:-$submit}" 2>/dev/null || :

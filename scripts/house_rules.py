@@ -1,7 +1,7 @@
 """Checks the rules of the house that a tool can check.
 
-``python scripts/house_rules.py`` looks at every module of jobs/ and tests/, prints each
-broken rule as ``path:line: rule``, and exits 1 if there is one.
+``python scripts/house_rules.py`` reads every module of jobs/ and tests/, prints each
+broken rule as ``path:line: rule``, and exits 1 if a rule is broken.
 """
 
 import ast
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 Found = Iterator[tuple[int, str]]
-"""Lines, each with the rule that it breaks."""
+"""Numbers of lines, each with the rule that the line breaks."""
 
 MODEL_MAY_IMPORT = re.compile(
     r"(__future__|collections\.abc|dataclasses|typing)(\..+)?"
@@ -22,8 +22,8 @@ MODEL_MAY_IMPORT = re.compile(
 )
 
 TIE = "a tie is left to chance: order by a unique key, or aggregate with min or max"
-IMPURE = "a model's result follows from its input alone, not from clock or chance"
-ENGINES = "the engine decides what is kept, not a model"
+IMPURE = "a model's result depends on its input alone, not on time or chance"
+ENGINES = "a job caches rows through the engine; a model does not"
 NO_ACTIONS = "a model describes rows and runs nothing; count with F.count(...)"
 
 FUNCTIONS_BARRED = {
@@ -40,7 +40,7 @@ METHODS_BARRED = {
 }
 
 TESTS = ("jobs/unit_tests", "tests")
-# Queries and the warehouse are DuckDB's, whichever engine made the tables.
+# Queries and the warehouse use DuckDB, whichever engine made the tables.
 USE_DUCKDB = ("jobs/engine", "jobs/sql.py", "jobs/warehouse.py")
 BESIDE_OTHER_PROCESSES = ("tests/containers", "tests/faults")
 
@@ -64,8 +64,7 @@ FIELD_NAMES = names_of_fields((ROOT / "jobs" / "fields.py").read_text(encoding="
 def violations(path: str, source: str) -> list[str]:
     """The rules that a module breaks, as ``path:line: rule``.
 
-    The path is relative to the project's root, since where a module lies decides which
-    rules it is under.
+    The path is relative to the project's root. It decides which rules apply.
     """
     file = PurePosixPath(path)
     is_test = is_within(file, TESTS)
@@ -94,7 +93,7 @@ def is_within(file: PurePosixPath, folders: tuple[str, ...]) -> bool:
 
 
 def module_name(file: PurePosixPath) -> Found:
-    """A program that is run by its path finds its neighbours before Python's own."""
+    """A program that is run by its path imports its neighbours before Python's own."""
     if file.stem in sys.stdlib_module_names:
         yield 1, f"Python's own {file.stem} is hidden from a program beside it"
 
@@ -119,7 +118,7 @@ def model_docstrings(tree: ast.Module) -> Found:
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
             continue
         if not ast.get_docstring(node):
-            yield node.lineno, f"{node.name} has no docstring: say what it gives"
+            yield node.lineno, f"{node.name} has no docstring: describe its result"
 
 
 def one_partition(tree: ast.Module) -> Found:
@@ -163,7 +162,7 @@ def fields(tree: ast.Module, file: PurePosixPath) -> Found:
 
 
 def only_computes(tree: ast.Module, file: PurePosixPath) -> Found:
-    """What becomes of the files that an engine writes is the run's business."""
+    """An engine does not publish the files that it writes: the run does."""
     for line, name in imports(tree, file):
         if re.match(r"jobs\.(publishing|ledger|runner|pipeline)\b", name):
             yield line, f"an engine computes, and does not import {name}"
@@ -175,14 +174,15 @@ def only_computes(tree: ast.Module, file: PurePosixPath) -> Found:
 def sees_only_the_run(tree: ast.Module, file: PurePosixPath) -> Found:
     for line, name in imports(tree, file):
         if re.match(r"jobs\.publishing\b(?!\.run\.Run$)", name):
-            yield line, f"a job sees the run alone, and does not import {name}"
+            yield line, f"a job uses only the run, and does not import {name}"
 
 
 def searches(tree: ast.Module) -> Found:
-    """A search that raises FileNotFoundError when a folder goes meanwhile."""
+    """Find searches that raise FileNotFoundError if a folder is removed meanwhile."""
     for call, owner, method in method_calls(tree):
         if method in {"glob", "rglob"} and ast.unparse(owner) != "glob":
-            yield call.lineno, f"a folder may go while Path.{method} looks: use found"
+            rule = f"Path.{method} fails if a folder is removed meanwhile: use found"
+            yield call.lineno, rule
 
 
 def imports(tree: ast.Module, file: PurePosixPath) -> Iterator[tuple[int, str]]:
@@ -190,13 +190,13 @@ def imports(tree: ast.Module, file: PurePosixPath) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
-        origin = ""
+        package_name = ""
         if isinstance(node, ast.ImportFrom):
             package = file.parts[: -node.level] if node.level else ()
-            origin = ".".join((*package, *filter(None, [node.module]))) + "."
+            package_name = ".".join((*package, *filter(None, [node.module]))) + "."
         for alias in node.names:
             renamed = f" as {alias.asname}" if alias.asname else ""
-            yield node.lineno, f"{origin}{alias.name}{renamed}"
+            yield node.lineno, f"{package_name}{alias.name}{renamed}"
 
 
 def method_calls(tree: ast.Module) -> Iterator[tuple[ast.Call, ast.expr, str]]:

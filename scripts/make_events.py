@@ -1,13 +1,14 @@
 """Make the input of the jobs: event files, users.csv and videos.csv.
 
 The data are ten weeks of a video service, from Monday 2020-11-16 to Sunday 2021-01-24
-(UTC), 60 % playback and 40 % app events. To be found in them: how many viewers reach
-30 s and come back differs by genre, one app version drops off far too often on one
-platform, and users load the app less and less from week to week. About 1.5 % of the
-lines break a rule, 1.2 % are duplicates, 1 % of the sessions and visits come days late.
+(UTC), 60 % playback and 40 % app events. Three effects can be found in them: the shares
+of viewers who reach 30 s and who come back differ by genre, one app version drops off
+far too often on one platform, and users load the app less and less from week to week.
+About 1.5 % of the lines break a rule, 1.2 % are duplicates, 1 % of the sessions and
+visits come days late.
 
-Nothing is random: every choice is a slice of an MD5 of the seed and of what is chosen,
-so that the same arguments give the same files, whatever the machine.
+Nothing is random: every choice is a part of an MD5 of the seed and the name of the
+choice. So the same arguments give the same files on every machine.
 """
 
 import argparse
@@ -19,12 +20,12 @@ from pathlib import Path
 import duckdb
 
 EVENTS_PER_FILE = 1_000_000
-# Up to this many events, the files show every suffix and encoding that is allowed.
+# Up to this many events, the files have every suffix and encoding that is allowed.
 MIXED_FILES_UP_TO = 100_000
 MIXED_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".jsonl")
 EVENT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz")
 
-# A rewriting is a pattern and its replacement; a line that it does not match stays.
+# A rewriting is a pattern and its replacement. A line without a match stays as it is.
 BAD_TEXTS = [('"}$', ""), ("$", " {}"), ("^.*$", r"[\0]"), ('"event', '"even')]
 BAD_VALUES = {
     "timestamp": ('"2021-02-30T10:00:00Z"', "1606780800", '"1969-12-31T23:59:59Z"'),
@@ -40,7 +41,7 @@ REWRITINGS = {
         for field, values in BAD_VALUES.items()
         for value in values
     ],
-    # The second copy of an event differs in nothing, or in nothing that is stored.
+    # The second copy of an event is equal, or differs only in fields that are dropped.
     "changes": [
         ("$", ""),
         ('"(ip|campaign)":"([^"]+)[^"]"', r'"\1":"\2"'),
@@ -238,19 +239,19 @@ WHERE video % 40 <> 33 AND (copy = 0 OR video % 40 = 21);
 
 
 def played(user: str, *times: object, **more: object) -> list[str]:
-    """Lines of one viewer, a time each: 20 s, each in a session of its own."""
+    """Lines of one viewer, one for each time: 20 s in a session of its own."""
     event = {"event_name": "watch_time", "user_id": user, "value": 20}
     return [json.dumps(event | {"session_id": t, "timestamp": t} | more) for t in times]
 
 
 def app(event: str, initiator: object, *times: object, **more: object) -> list[str]:
-    """Lines of one user of the app, a time each."""
+    """Lines of one user of the app, one for each time."""
     named = {"event": event, "initiator_id": initiator, **more}
     return [json.dumps({**named, "timestamp": time}) for time in times]
 
 
 def planted_lines() -> list[str]:
-    """Cases that generated events meet too rarely, all of them late: the last lines."""
+    """Cases that are too rare in generated events; they are the last lines."""
     noon, new_year = "2020-12-01T12:00:00Z", "2021-01-01 00:30:00+01:00"
     return [
         # A pause of 30 min, a next session after 72 h: both exactly and 1 µs longer.
@@ -289,7 +290,7 @@ def planted_lines() -> list[str]:
 
 
 def encode(path: Path) -> None:
-    """Give a file what mixed files show by suffix: a BOM, CRLF or compression."""
+    """Give a file a BOM, CRLF or compression, depending on its suffix."""
     content = path.read_bytes()
     if path.suffix == ".json":
         path.write_bytes(codecs.BOM_UTF8 + content)
@@ -301,7 +302,7 @@ def encode(path: Path) -> None:
 
 
 def make_events(output: Path, events: int, seed: int, files: int) -> None:
-    """Write the files, in place of the event files of a former run."""
+    """Write the files, and remove the event files of an earlier run."""
     output.mkdir(parents=True, exist_ok=True)
     for former in output.glob("events-*"):
         if former.name.endswith(EVENT_SUFFIXES):
@@ -335,9 +336,27 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--output", metavar="DIR", type=Path, default="data-input", help="directory")
-    add("--events", metavar="N", type=int, default=4000, help="how many, roughly")
-    add("--seed", metavar="S", type=int, default=1, help="another one, other events")
-    add("--files", metavar="K", type=int, default=0, help="how many; 0: as needed")
+    add(
+        "--events",
+        metavar="N",
+        type=int,
+        default=4000,
+        help="number of events, roughly",
+    )
+    add(
+        "--seed",
+        metavar="S",
+        type=int,
+        default=1,
+        help="another seed gives other events",
+    )
+    add(
+        "--files",
+        metavar="K",
+        type=int,
+        default=0,
+        help="number of files; 0: as many as needed",
+    )
     chosen = parser.parse_args()
     if chosen.events < 1000 or not 0 <= chosen.files < 1000:
         parser.error("--events takes 1000 and more, --files 1 to 999")

@@ -1,7 +1,8 @@
-"""A little of all that a run asks of Spark, so that its classes are known beforehand.
+"""Runs a little of all that a run does in Spark, to load the classes of a run.
 
-``spark-submit scripts/warm_spark.py FOLDER``, of scripts/class-archive; the folder is
-empty. It shares no code with the jobs, whose change would make the archive stale.
+scripts/class-archive runs it: ``spark-submit scripts/warm_spark.py FOLDER``, with an
+empty folder. It shares no code with the jobs, since changes of that code would make the
+archive stale.
 """
 
 import sys
@@ -29,8 +30,8 @@ def main(folder: Path) -> None:
         F.url_decode(F.col("_metadata.file_path")).alias("file"),
     )
     same = F.udf(lambda line: line, "string", useArrow=False)
-    strange = text.where(~F.col("raw").startswith("{")).withColumn("raw", same("raw"))
-    lines = text.where(F.col("raw").startswith("{")).unionByName(strange)
+    others = text.where(~F.col("raw").startswith("{")).withColumn("raw", same("raw"))
+    lines = text.where(F.col("raw").startswith("{")).unionByName(others)
     array = F.concat(F.lit("["), F.col("raw"), F.lit("]"))
     event = F.from_json(array, SCHEMA, {"allowSingleQuotes": "false"})[0]
     instant = F.expr("try_cast(event.timestamp as timestamp)")

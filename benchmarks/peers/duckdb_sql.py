@@ -10,7 +10,7 @@ SCRIPT = r"""
 SET TimeZone = 'UTC';
 SET preserve_insertion_order = false;
 
--- Only as JSON does a number differ from a string of digits.
+-- The type JSON keeps the difference between a number and a string of digits.
 CREATE TEMP TABLE events AS
 SELECT
     event_name IS NOT NULL AS is_playback, instant, instant::DATE AS day,
@@ -201,7 +201,7 @@ SELECT
 FROM cohort_weeks LEFT JOIN active USING (registration_monday, weeks_after);
 """
 
-# Of the earliest event that has one; at equal times the smallest.
+# The value at the earliest event that has one; at equal times the smallest.
 EARLIEST = """
 min({{'at': "timestamp", 'value': {column}}}) FILTER ({column} IS NOT NULL)['value']
     AS {name}

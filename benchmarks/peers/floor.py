@@ -1,7 +1,7 @@
 """``python -m benchmarks.peers.floor INPUT OUTPUT``: the least work.
 
-Every line is parsed and written once, as it comes, to one Parquet file: no types, no
-rules, no duplicates dropped, no partitions. It gives none of the tables.
+It parses every line and writes it once to one Parquet file, without types, rules or
+partitions, and with all duplicates. It makes none of the tables.
 """
 
 import sys
@@ -19,7 +19,7 @@ FIELDS = (
 
 
 def run(source: Path, output: Path) -> None:
-    """Write every line of a directory that can be parsed."""
+    """Write every line of a directory that DuckDB can parse."""
     output.mkdir(parents=True)
     columns = ", ".join(f"\"{name}\": 'VARCHAR'" for name in FIELDS)
     with duckdb.connect() as database:

@@ -39,7 +39,8 @@ def read_events(source: Path) -> pl.DataFrame:
     initiator = pl.col("initiator_id")
     is_playback = pl.col("event_name").is_not_null()
     is_kept_app_event = ~is_playback & event.is_in(["registered", "app_loaded"])
-    # Decoding stops at a line that is no object; a string of digits is no number.
+    # json_decode fails at a line that is no object. It also takes a string of digits
+    # for a number, so is_text tells the two apart.
     is_object = (
         line.str.starts_with("{") & line.str.ends_with("}") & ~line.str.ends_with("{}")
     )
@@ -135,7 +136,7 @@ def read_attributes(path: Path, *columns: str | pl.Expr) -> pl.DataFrame:
 
 
 def with_session_ids(playback: pl.DataFrame) -> pl.DataFrame:
-    """Events without a session_id get that of their user's pauses."""
+    """All events; those without a session_id get that of their gap session."""
     anonymous = playback.filter(pl.col("session_id").is_null())
     time, user = pl.col("timestamp"), pl.col("user_id")
     opens = (user != user.shift(1)) | (time.diff() > pl.duration(minutes=30))
@@ -149,8 +150,8 @@ def with_session_ids(playback: pl.DataFrame) -> pl.DataFrame:
 
 
 def earliest(column: str) -> pl.Expr:
-    """Of the earliest event that has one; at equal times the smallest."""
-    # Texts of one length sort as the numbers do: the year 2100 has 16 digits too.
+    """The value at the earliest event that has one; at equal times the smallest."""
+    # Texts of the same length sort as numbers do, and no time before 2100 is longer.
     time = pl.col("timestamp").dt.epoch("us").cast(pl.String).str.zfill(16)
     return pl.concat_str(time, column).min().str.slice(16)
 
@@ -205,7 +206,7 @@ def make_sessions(
 
 
 def with_retention(sessions: pl.DataFrame, newest: object) -> pl.DataFrame:
-    """The sessions, by user and in order, each with what became of the next one."""
+    """The sessions, by user and in order, each with its next one and retention."""
     watched, start = pl.col("total_watch_time_s"), pl.col("session_start_ts")
     has_next = pl.col("user_id") == pl.col("user_id").shift(-1)
     retained = pl.col("retained_next_session_within_3d")

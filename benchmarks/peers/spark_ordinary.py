@@ -1,8 +1,8 @@
 """``python -m benchmarks.peers.spark_ordinary INPUT OUTPUT``: Spark, as usual.
 
-A step reads files and writes files: each event table has its own scan of the input,
-sessions are read back from what was written, every table goes through
-``repartition(1)`` for tidy files, and attributes are joined before the aggregate.
+Each step reads files and writes files. Each event table has its own scan of the input,
+sessions are read back from files, ``repartition(1)`` makes one file of each table, and
+attributes are joined before the aggregate.
 """
 
 import sys
@@ -17,7 +17,7 @@ EVENT_SCHEMA = """
     session_id STRING, event_name STRING, value DOUBLE, device STRING,
     device_os STRING, app_version STRING, country STRING, broken STRING
 """
-# Spark would read the elements of an array, and ignore what follows an object.
+# Spark would read the elements of an array, and ignore text after an object.
 IS_OBJECT = r"^\{.*[^{]\}$"
 FIRSTS = ("account_id", "device", "device_os", "app_version", "country")
 
@@ -297,7 +297,7 @@ def run(spark: SparkSession, source: Path, output: Path) -> None:
     playback = read("playback_events").drop("derived_tstamp_day")
     sessions = user_sessions(playback, read("users"), read("videos"))
     write("user_sessions", sessions, "session_start_day")
-    # Read back, a day's type is inferred from its folder's name.
+    # When Spark reads the sessions, it infers the type of a day from its folder.
     facts = fact_user_session(read("user_sessions"), playback)
     write("fact_user_session", facts, "session_start_day")
 

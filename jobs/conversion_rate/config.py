@@ -10,7 +10,7 @@ class ConversionRateSettings:
     conversion_mode: str = setting(
         "first",
         one_of("first", "any"),
-        "whether a user's earliest app_loaded decides, or any one of them",
+        "whether a user's earliest app_loaded counts, or any of them",
     )
     conversion_week_offset: int = setting(
         "1",

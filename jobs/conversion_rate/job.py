@@ -13,10 +13,10 @@ from jobs.tables import (
 
 
 def run(run: Run, settings: ConversionRateSettings) -> JobResult:
-    """Stage weekly_summary and weekly_retention, and report the rate over all weeks.
+    """Stage weekly_summary and weekly_retention; the headline is the rate overall.
 
     Raises:
-        InputError: a staging table is not there.
+        InputError: a staging table does not exist.
     """
     from jobs.conversion_rate import model
 

@@ -1,4 +1,4 @@
-"""The rules for conversion: who registered in a week, and who came back in which."""
+"""The rules for conversion: who registered in a week, and who came back later."""
 
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ def weekly_summary(
         registrations: rows of :func:`first_registrations`.
         loads: rows of app_loaded.
         newest_event: the row of :func:`newest_event`.
-        mode: ``first`` (the user's earliest load of all decides) or ``any``.
+        mode: ``first`` (only the user's earliest load counts) or ``any``.
         week_offset: weeks from the registration's week to the week that counts.
     """
     deciding = (
@@ -106,7 +106,7 @@ def weekly_retention(
         registrations: rows of :func:`first_registrations`.
         loads: rows of app_loaded.
         newest_event: the row of :func:`newest_event`.
-        retention_weeks: how many weeks after the registration's are followed.
+        retention_weeks: the number of weeks to follow after the registration week.
     """
     weeks = F.explode(F.sequence(F.lit(0), F.lit(retention_weeks)))
     week = weeks_later(F.col("weeks_after"))
@@ -150,7 +150,7 @@ def weekly_retention(
 def newest_event(registrations: DataFrame, loads: DataFrame) -> DataFrame:
     """One row: newest_monday DATE, the Monday of the newest stored app event's week.
 
-    It is NULL if there is no app event.
+    The Monday is NULL if there is no app event.
     """
     times = registrations.select("time").union(loads.select("time"))
     return times.agg(monday(F.max("time")).alias("newest_monday"))
@@ -158,8 +158,9 @@ def newest_event(registrations: DataFrame, loads: DataFrame) -> DataFrame:
 
 def active_weeks(loads: DataFrame) -> DataFrame:
     """One row per user and week with a load: loader_id, load_monday DATE."""
-    # Not initiator_id: each side of a join has its own names, since SQLFrame takes a
-    # shared one, used twice in the next step, from one side and then from the other.
+    # loader_id, since the sides of a join share no column name: if the next step used a
+    # shared name twice, SQLFrame would take it from one side first, and then from the
+    # other.
     return loads.select(
         F.col("initiator_id").alias("loader_id"),
         monday(F.col("time")).alias("load_monday"),
@@ -183,14 +184,14 @@ def week_diff() -> Column:
 
 
 def weeks_later(weeks: Column) -> Column:
-    """The Monday that lies so many weeks after the registration's."""
+    """The Monday that is this many weeks after the registration's Monday."""
     return F.date_add("registration_monday", weeks * DAYS_PER_WEEK)
 
 
 def is_over(week: Column) -> Column:
     """Whether a week, named by its Monday, had ended by the newest stored app event.
 
-    It needs the column of :func:`newest_event`.
+    The rows need the column of :func:`newest_event`.
     """
     return week < F.col("newest_monday")
 
@@ -198,7 +199,7 @@ def is_over(week: Column) -> Column:
 def has_begun(week: Column) -> Column:
     """Whether a week, named by its Monday, had begun by the newest stored app event.
 
-    It needs the column of :func:`newest_event`.
+    The rows need the column of :func:`newest_event`.
     """
     return week <= F.col("newest_monday")
 

@@ -1,4 +1,4 @@
-"""The only place that knows which engine runs."""
+"""The engines. No other package knows which of them runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ __all__ = ["DataFile", "Engine", "Rewrite", "TableFiles", "open_engine"]
 
 
 def open_engine(settings: RunSettings, scratch: Path) -> Engine:
-    """The engine that ENGINE names; whoever opens it closes it.
+    """Open the engine that ENGINE names; the caller has to close it.
 
     Raises:
         RunError: the engine cannot start here; the message says what to install.

@@ -1,4 +1,4 @@
-"""What an engine does: it computes rows, and reads and writes their files.
+"""The interface of an engine: it computes rows, and reads and writes their files.
 
 An engine knows no prefix, no lock, no ledger and no publishing.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TextFunction = Callable[[str | None], str | None]
 Rewrite = Callable[["DataFrame", Mapping[str, TextFunction]], "DataFrame"]
-"""What :meth:`Engine.rewrite` is, wherever lines are judged."""
+""":meth:`Engine.rewrite`, on the driver or on a worker."""
 Rule = Callable[["DataFrame", Rewrite], "DataFrame"]
 Result = TypeVar("Result", bound=NamedTuple)
 
@@ -32,10 +32,10 @@ class DataFile:
 
     Attributes:
         path: its path below the table's folder.
-        rows: that it holds.
-        size: its bytes.
-        partition: the value of the partition column of all its rows, as text; None
-            where the file itself holds that column, or the table has none.
+        rows: the number of its rows.
+        size: its size in bytes.
+        partition: the value of the partition column in all its rows, as text; None if
+            the file itself has that column, or the table has no partition.
     """
 
     path: str
@@ -46,7 +46,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class TableFiles:
-    """Data files, and the folder that they lie in."""
+    """The data files of a table, and the folder that has them."""
 
     folder: Path
     files: tuple[DataFile, ...]
@@ -57,23 +57,24 @@ class TableFiles:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
 
 class Engine(ABC):
     """One session of an engine.
 
-    A model's ``from pyspark.sql import functions as F`` binds to the engine that is
-    open at its first import: open one first, and one kind of engine in a process.
+    ``from pyspark.sql import functions as F`` binds a model to the engine that is open
+    when the model is first imported. Open the engine first, and only one kind of engine
+    in a process.
     """
 
     def __init__(self, settings: RunSettings, scratch: Path) -> None:
         """Open the session.
 
         Args:
-            settings: those of the run.
-            scratch: a folder for what the engine has to put somewhere meanwhile.
+            settings: the settings of the run.
+            scratch: a folder for the engine's temporary files.
         """
         self.settings = settings
         self.scratch = scratch
@@ -81,32 +82,32 @@ class Engine(ABC):
     @property
     @abstractmethod
     def session(self) -> Any:
-        """The ``SparkSession``, or what stands in for it: it makes DataFrames."""
+        """The ``SparkSession``, or SQLFrame's session: it makes DataFrames."""
 
     @abstractmethod
     def bind_models(self) -> None:
-        """Let models that are imported from now on run on this engine.
+        """Bind the models that are imported from now on to this engine.
 
-        It changes what ``pyspark.sql`` means in the whole process, so that only a
-        process of the project's own may call it.
+        This changes the meaning of ``pyspark.sql`` in the whole process. A process that
+        runs other people's code, such as a notebook, must not call it.
         """
 
     @abstractmethod
     def read_lines(
         self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
     ) -> "DataFrame":
-        """The rows that a rule makes of every line that is not blank.
+        """Apply a rule to every line that is not blank; gives a row for each line.
 
-        DuckDB reads the lines and runs the rule, whichever engine this is: on Spark in
+        DuckDB reads the lines and runs the rule on both engines. On Spark it does so in
         the tasks, to which the rule is sent. The rows are cached.
 
         Args:
-            files: where the lines are.
+            files: the files of the lines.
             fields: the kind of each field that is read, by its name.
-            judge: takes a row per line with raw (the line), source_file (relative to
-                the input's root), is_object (whether the line is one JSON object) and
-                every field as text, and a function as :meth:`rewrite`. It gives a row
-                for each.
+            judge: the rule. Its first argument has a row per line with raw (the line),
+                source_file (relative to the input's root), is_object (whether the line
+                is one JSON object) and every field as text. Its second argument is
+                :meth:`rewrite`. It returns a row for each row.
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.
@@ -123,27 +124,28 @@ class Engine(ABC):
 
     @abstractmethod
     def write(self, table: Table, rows: "DataFrame", folder: Path) -> list[DataFile]:
-        """Write a table's rows, typed as the catalogue says, into a new folder.
+        """Write a table's rows, typed as the catalogue says, to a new folder.
 
-        Without rows it is one file that holds every column, the partition's too.
+        If there are no rows, this writes one file with every column, also the
+        partition's.
         """
 
     @abstractmethod
     def cache(self, rows: "DataFrame") -> "DataFrame":
         """The same rows, computed once however often they are used.
 
-        They take memory until :meth:`uncache`.
+        The cached rows take memory until :meth:`uncache`.
         """
 
     @abstractmethod
     def uncache(self) -> None:
-        """Drop every cached row; DataFrames made of them are of no use any more."""
+        """Drop all cached rows; DataFrames that use them are invalid from then on."""
 
     def collect(self, rows: "DataFrame", into: type[Result]) -> list[Result]:
-        """A small result, by name.
+        """A small result, as NamedTuples.
 
         Args:
-            rows: what to compute.
+            rows: the rows to compute.
             into: the NamedTuple of a row. It has a field for each column, in any order.
 
         Raises:
@@ -164,42 +166,43 @@ class Engine(ABC):
     def rewrite(
         self, rows: "DataFrame", columns: Mapping[str, TextFunction]
     ) -> "DataFrame":
-        """The rows, with these columns put as text through Python functions.
+        """The rows, with these columns as the texts that Python functions return.
 
-        Use it for what no column function does: each value makes a trip to Python.
+        Use this only where no column function suffices: it moves each value to Python
+        and back.
         """
 
     @abstractmethod
     def query(
         self, sql: str, tables: Mapping[Table, TableFiles]
     ) -> list[tuple[Any, ...]]:
-        """A small result of SQL that both engines speak, on tables by their names."""
+        """The small result of a query in SQL that both engines understand."""
 
     @abstractmethod
     def create_view(self, table: Table, files: TableFiles) -> None:
-        """Let :meth:`sql` find a table under its layer and name."""
+        """Create a view of a table, named by its layer and name, for :meth:`sql`."""
 
     @abstractmethod
     def sql(self, query: str) -> Any:
-        """The pandas DataFrame of a query in Spark's SQL on the views."""
+        """The result of a query in Spark's SQL on the views, as a pandas DataFrame."""
 
     @abstractmethod
     def to_run_error(self, error: Exception) -> BaseException:
-        """The error that tells the user of one that a call to this engine raised."""
+        """The error to show to the user if a call to this engine raised this one."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the session; cached rows are gone."""
+        """End the session and drop all cached rows."""
 
     @abstractmethod
     def _collect(self, rows: "DataFrame") -> list[tuple[Any, ...]]:
         """A small result, each row in the order of its columns."""
 
     def out_of_memory(self, least: str) -> RunError:
-        """The error of an engine that cannot go on in the memory that it has.
+        """The error to raise when the engine has run out of memory.
 
         Args:
-            least: the least MEMORY_LIMIT that it can work with.
+            least: the least MEMORY_LIMIT that the engine can work with.
         """
         limit = self.settings.memory_limit
         is_less = not limit or megabytes(limit) < megabytes(least)

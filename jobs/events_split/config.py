@@ -14,6 +14,6 @@ class EventsSplitSettings:
         "",
         secret(shortest=16),
         "replaces user_id, account_id and initiator_id by hashes with this key; "
-        "unset: they stay",
+        "unset: the ids stay as they are",
         is_secret=True,
     )

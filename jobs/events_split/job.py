@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judge:
-    """The rules for a line, and what is hidden of it before anything is stored."""
+    """Judges lines, and hides addresses and ids before anything is stored."""
 
     pseudonym_key: str | None
 
@@ -53,7 +53,7 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
 
     Raises:
         InputError: INPUT_DATA_PATH, users.csv or videos.csv cannot be read.
-        TooManyRejectedError: rejected_events alone is staged, for a look at the lines.
+        TooManyRejectedError: only rejected_events is staged, to show the lines.
     """
     from jobs.events_split import model
 
@@ -70,12 +70,12 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
 
 
 def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAccount:
-    """Where every line went.
+    """The account of all lines.
 
     Args:
-        tally: the lines of each outcome and detail.
-        stored: the rows of each event table. The lines of a table that exceed its rows
-            are duplicates.
+        tally: the number of lines of each outcome and detail.
+        stored: the number of rows of each event table. If a table has more lines than
+            rows, the others are duplicates.
     """
     from jobs.events_split import model
 
@@ -112,7 +112,7 @@ def _require_few_rejected(tally: Sequence["Tally"], limit: float) -> None:
 def _stage_attributes(
     run: Run, inputs: Inputs, pseudonym_key: str | None
 ) -> tuple[str, ...]:
-    """Stage users and videos; returns a note for each file that is not there."""
+    """Stage users and videos; returns a note for each file that does not exist."""
     from jobs.events_split import model
 
     notes = []
@@ -129,7 +129,7 @@ def _stage_attributes(
 
 
 def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFrame":
-    """The rows of a CSV file, each column of the table as text; none without one.
+    """The rows of a CSV file, each column as text; no rows if there is no file.
 
     Raises:
         InputError: the file cannot be read, or has no column of the table's key.
@@ -143,7 +143,7 @@ def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFra
 
 
 def _stage_events(run: Run, judged: "DataFrame") -> dict[str, int]:
-    """Stage the event tables; returns the rows of each by its name."""
+    """Stage the event tables; returns the number of rows of each, by its name."""
     from jobs.events_split import model
 
     rows = {
@@ -156,7 +156,7 @@ def _stage_events(run: Run, judged: "DataFrame") -> dict[str, int]:
 
 JOB = Job(
     "events_split",
-    "Raw lines to typed, deduplicated staging tables, every line accounted for.",
+    "Raw lines to typed, deduplicated staging tables, with an account of every line.",
     EventsSplitSettings,
     run,
 )

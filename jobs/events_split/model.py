@@ -1,7 +1,7 @@
 """The rules for a line: which table it belongs to, or why it is rejected.
 
-Rows of ``lines`` are those of ``Engine.judged``: raw, source_file, is_object, and
-every one of FIELDS as text.
+``lines`` has the rows that ``Engine.read_lines`` gives to a rule: raw, source_file,
+is_object, and every one of FIELDS as text.
 """
 
 from collections.abc import Sequence
@@ -46,12 +46,12 @@ _TWO_TO_THE_63 = float(2**63)
 
 
 def judge(lines: DataFrame) -> DataFrame:
-    """One row per line, with its verdict.
+    """One row per line, with the reason if the line is rejected.
 
-    Columns: reason (why it is rejected, else NULL), raw and source_file (of rejected
+    Columns: reason (NULL if the line is accepted), raw and source_file (of rejected
     lines only), instant TIMESTAMP, initiator_id and value BIGINT, user_id and the other
-    text fields. What follows from these is computed where it is used: every row of
-    this is held.
+    text fields. These rows are cached, so columns that can be derived from them are
+    computed later, where they are used.
     """
     return (
         lines.transform(with_typed_fields)
@@ -72,7 +72,7 @@ def judge(lines: DataFrame) -> DataFrame:
 def with_typed_fields(lines: DataFrame) -> DataFrame:
     """The lines with instant, initiator_id and value as typed, empty texts as NULL.
 
-    A field that breaks its rule is NULL; number keeps the text of value.
+    A field that breaks its rule is NULL. The column number keeps the text of value.
     """
     return (
         lines.select(
@@ -92,7 +92,7 @@ def with_typed_fields(lines: DataFrame) -> DataFrame:
 
 
 def rejection() -> Column:
-    """The first rule that a line breaks, NULL if it breaks none."""
+    """The reason of the first rule that a line breaks; NULL if it breaks none."""
     return (
         F.when(~F.col("is_object"), F.lit("malformed_json"))
         .when(~is_playback_event() & F.col("event").isNull(), F.lit("missing_event"))
@@ -111,7 +111,7 @@ def rejection() -> Column:
 
 
 def reason_of(field: str) -> Column:
-    """Why a line is rejected whose field breaks its rule."""
+    """The reason to reject a line in which this field breaks its rule."""
     return F.lit(FIELDS[field].reason)
 
 
@@ -124,7 +124,7 @@ def outcome() -> Column:
 
 
 def detail() -> Column:
-    """The reason of a rejection, the name of an ignored event, else NULL."""
+    """The reason of a rejected line, the name of an ignored event, else NULL."""
     return F.when(is_rejected(), F.col("reason")).when(
         is_ignored_app_event(), F.col("event")
     )
@@ -136,31 +136,31 @@ def is_rejected() -> Column:
 
 
 def is_playback_event() -> Column:
-    """A line with an event_name, whatever its event."""
+    """Whether a line has an event_name, whatever its event is."""
     return F.col("event_name").isNotNull()
 
 
 def is_event_of(table: Table) -> Column:
-    """A line of the table's events, if it breaks no rule."""
+    """Whether a line belongs to the table, if it breaks no rule."""
     if table is PLAYBACK_EVENTS:
         return is_playback_event()
     return ~is_playback_event() & (F.col("event") == KEPT_APP_EVENTS[table])
 
 
 def is_ignored_app_event() -> Column:
-    """An app event that no table keeps: nothing but its name is judged."""
+    """Whether a line is an app event that no table keeps; only its name is judged."""
     return ~is_playback_event() & ~F.col("event").isin(*KEPT_APP_EVENTS.values())
 
 
 def empty_as_null(name: str) -> Column:
-    """A text, NULL if it is empty."""
+    """A text; NULL if it is empty."""
     return F.nullif(F.col(name), F.lit(""))
 
 
 def instant(name: str) -> Column:
-    """An ISO 8601 date and time as an instant, NULL if it is none.
+    """An ISO 8601 date and time as an instant; NULL for any other text.
 
-    Without an offset it is one of UTC. Its fraction is cut to microseconds.
+    A time without an offset is in UTC. Its fraction is cut to microseconds.
     """
     text = F.col(name)
     digits = f"regexp_extract({name}, '^.{{19}}[.0-9]*', 0)"
@@ -180,7 +180,7 @@ def instant(name: str) -> Column:
 
 
 def minutes_east(name: str) -> str:
-    """SQL: the minutes of an offset ``±HH:MM`` at a text's end."""
+    """SQL for the minutes of an offset ``±HH:MM`` at the end of a text."""
     sign, hours, minutes = (
         f"regexp_extract({name}, '([+-])([0-9]+):([0-9]+)$', {group})"
         for group in (1, 2, 3)
@@ -192,7 +192,7 @@ def minutes_east(name: str) -> str:
 
 
 def is_in_range(name: str) -> Column:
-    """From 1970-01-01 up to, not including, 2100-01-01."""
+    """Whether an instant is in 1970-01-01 to 2099-12-31, in UTC."""
     micros = F.unix_micros(name)
     return (micros >= 0) & (micros < _MICROS_UNTIL_2100)
 
@@ -276,7 +276,7 @@ def only(judged: DataFrame, table: Table) -> DataFrame:
 
 
 class Tally(NamedTuple):
-    """How many lines had one outcome and detail."""
+    """The number of lines with one outcome and detail."""
 
     outcome: str
     detail: str | None
@@ -284,7 +284,7 @@ class Tally(NamedTuple):
 
 
 def tally(judged: DataFrame) -> DataFrame:
-    """One row per outcome and detail: how many lines had them, as :class:`Tally`."""
+    """One row per outcome and detail, as :class:`Tally`."""
     return (
         judged.select(outcome().alias("outcome"), detail().alias("detail"))
         .groupBy("outcome", "detail")
@@ -333,7 +333,7 @@ def day(name: str) -> Column:
 
 
 def greatest_of_each(rows: DataFrame, table: Table) -> DataFrame:
-    """Of the rows with one key (the first column) the greatest, NULL lowest."""
+    """The greatest row of each key, which is the first column; NULL is lowest."""
     key, *others = table.column_names
     order = Window.partitionBy(key).orderBy(
         *(F.col(name).desc_nulls_last() for name in others)

@@ -1,6 +1,6 @@
-"""What is hidden before anything is stored: addresses always, ids if there is a key.
+"""Hides addresses, and with a key also ids, before anything is stored.
 
-Plain Python on single texts, so that both engines hide alike.
+These are Python functions on single texts, so that both engines hide the same.
 """
 
 import hmac
@@ -16,12 +16,12 @@ NEVER_STORED = "ip"
 IDS = ("user_id", "account_id", "initiator_id")
 
 _PIECES_AT_ONCE = 10_000
-_COLONS_BEFORE_IPV4 = 6  # the fewest of an address without ::
+_COLONS_BEFORE_IPV4 = 6  # the fewest colons of an address without ::
 
 _INT64 = range(-(2**63), 2**63)
 
-# Each begins with a set of characters, which re looks for fastest, and then looks back;
-# none goes over the same characters twice.
+# Each pattern begins with a set of characters, for which re searches fastest, and then
+# looks back. No pattern reads the same characters twice.
 _IPV4 = re.compile(r"[0-9](?<![0-9.].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9])")
 _MAYBE_IPV6 = re.compile(
     r"[0-9A-Fa-f:.](?<![0-9A-Fa-f:.].)"
@@ -34,7 +34,7 @@ Hide = Callable[[str | None], str | None]
 def pseudonym(key: str) -> Hide:
     """HMAC-SHA256 of a text in hexadecimal; NULL and the empty text stay.
 
-    Not a plain hash, which anybody who guesses an id can repeat.
+    A plain hash would be no secret: anybody who guesses an id can compute it.
     """
 
     def hashed(text: str | None) -> str | None:
@@ -55,11 +55,11 @@ def number_pseudonym(key: str) -> Hide:
 
 
 def concealing(key: str | None) -> Hide:
-    """What is stored of a rejected line: its text, without what it must not show.
+    """Hides addresses and ids in the text of a rejected line.
 
-    The value of every ``ip`` is masked, wherever and however it is written, and in a
-    line that is no JSON everything that looks like an address. With a key, ids become
-    the pseudonyms that the tables have; one that cannot be read is masked.
+    The value of every ``ip`` is masked, in any place and spelling. In a line that is no
+    JSON, every text that looks like an address is masked. With a key, ids become the
+    pseudonyms that the tables have, and an id that cannot be read is masked.
     """
     fields = _field_pattern((NEVER_STORED, *IDS) if key else (NEVER_STORED,))
 
@@ -92,7 +92,7 @@ def _field_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
             "(?:[^"\\]++|\\.)*+"?   # a string, perhaps cut off
           | '(?:[^'\\]++|\\.)*+'?
           | \\+["'][^"']*+["']?     # a string within a string
-          | [\[{{].*                # its end is not worth looking for
+          | [\[{{].*                # hidden up to the end of the line
           | [^\s,}}\]]*
         )""")
 
@@ -140,7 +140,7 @@ def _without_addresses(line: str) -> str:
 def _replaced(
     pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], line: str
 ) -> str:
-    """What ``pattern.sub`` gives; of a long line it keeps no object for each match."""
+    """As ``pattern.sub``, which would keep an object for each match of a long line."""
     if len(line) <= LONG_LINE:
         return pattern.sub(replacement, line)
     done, pieces, end = [], [], 0

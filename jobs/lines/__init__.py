@@ -1,1 +1,1 @@
-"""Event files and their lines: found, unpacked, cut into lines, and read exactly."""
+"""Unpacks event files, cuts them into lines, and reads lines exactly."""

@@ -1,7 +1,7 @@
-"""Chunks of lines as Arrow data, which DuckDB reads where it lies in memory.
+"""Chunks of lines as Arrow data, which DuckDB reads without a copy.
 
-nanoarrow makes the arrays. The stream is made here, since nanoarrow's own has to have
-all of its arrays before the first one is read:
+nanoarrow makes the arrays. This module makes the stream, since a stream of nanoarrow
+needs all of its arrays before the first one is read:
 https://arrow.apache.org/docs/format/CStreamInterface.html
 """
 
@@ -63,16 +63,16 @@ _capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 
 
 class ArrowLines:
-    """Lines, chunk by chunk, for one reader that asks through Arrow's PyCapsules.
+    """A stream of chunks of lines, which one reader can read by Arrow's PyCapsules.
 
-    A row is a line, or the bytes between two lines: there ``line`` is null. That costs
-    less than to copy every line. The columns are texts: line, source_file, and exact,
-    which is null where the line was not read exactly.
+    A row is a line, or the bytes between two lines, where ``line`` is null. These extra
+    rows cost less than a copy of every line. The columns are texts: line, source_file,
+    and exact, which is null if the line was not read exactly.
 
     Attributes:
-        count: how many lines were handed over.
-        error: what ended the lines before their end, if anything did: the reader is
-            told no more than that there was an error.
+        count: the number of lines that the reader has got.
+        error: the exception that ended the stream early, if there was one. The stream
+            can only tell its reader that there was an error.
     """
 
     def __init__(self, lines: Generator[Lines]) -> None:
@@ -94,7 +94,7 @@ class ArrowLines:
         return _capsule(stream, b"arrow_array_stream", None)
 
     def close(self) -> None:
-        """Read no further; what reads ahead has ended then."""
+        """Stop reading, and wait for the threads that read ahead."""
         self._lines.close()
 
     def _fill_schema(self, stream: int, out: int) -> int:
@@ -102,7 +102,7 @@ class ArrowLines:
         return 0
 
     def _fill_next(self, stream: int, out: int) -> int:
-        # An exception, an interrupt among them, cannot pass through the reader's code.
+        # No exception, not even an interrupt, can pass through the reader's C code.
         try:
             lines = next(self._lines, None)
             if lines is None:
@@ -118,7 +118,7 @@ class ArrowLines:
 
 
 def _release(stream: int) -> None:
-    # Only a null pointer says that it is released; ctypes sets none in such a field.
+    # A null pointer marks a released stream; ctypes cannot set one in this field.
     field = stream + _ArrowArrayStream.release.offset
     ctypes.c_void_p.from_address(field).value = None
 
@@ -126,7 +126,7 @@ def _release(stream: int) -> None:
 def _move(
     capsule: object, name: bytes, kind: type[_ArrowSchema | _ArrowArray], to: int
 ) -> None:
-    """Hand the structure in a capsule over to whoever owns this address."""
+    """Move the structure of a capsule to this address, whose owner releases it."""
     source = _address_of(capsule, name)
     ctypes.memmove(to, source, ctypes.sizeof(kind))
     kind.from_address(source).release = None
@@ -173,6 +173,6 @@ def _offsets(lengths: Any) -> Any:
     return offsets
 
 
-def _texts(is_there: Any, offsets: Any, data: Any) -> Any:
-    validity = np.packbits(is_there, bitorder="little")
-    return na.c_array_from_buffers(_TEXT, len(is_there), [validity, offsets, data])
+def _texts(is_valid: Any, offsets: Any, data: Any) -> Any:
+    validity = np.packbits(is_valid, bitorder="little")
+    return na.c_array_from_buffers(_TEXT, len(is_valid), [validity, offsets, data])

@@ -1,8 +1,8 @@
-"""Files cut into chunks of whole lines, and what stands in each.
+"""Cuts files into chunks of whole lines, and chunks into lines.
 
-Bytes are counted here and nowhere else: a line begins where the one before it ended, so
-none is lost between two chunks, whatever reads them afterwards. A line ends in LF, CRLF
-or a lone CR. Blank lines, and byte order marks before a line, are left out.
+Only this module counts bytes: a line begins where the line before it ended, so no byte
+is lost between two chunks. A line ends in LF, CRLF or a lone CR. Blank lines, and byte
+order marks before a line, are left out.
 """
 
 import codecs
@@ -21,15 +21,16 @@ from jobs.lines.exact import LONG_LINE, LONGEST_LINE, plain_long_line
 from jobs.lines.files import EventFile, LineRange, open_unpacked
 
 CHUNK_SIZE = 8_000_000
-"""Unpacked bytes. A chunk is larger only where a single line is."""
+"""Unpacked bytes. A chunk is larger only if a single line is larger."""
 
 _LF, _CR, _MARK = ord("\n"), ord("\r"), codecs.BOM_UTF8
 _LEAST_NOT_ASCII = 128
 _BLANKS = b" \t"
 _MAY_BE_BLANK = np.isin(np.arange(256), list(_BLANKS + _MARK[:1]))  # by the first byte
-_SHORT_SEARCH = 64 * 1024  # bytes, among which most chunks have a line end
-_COPIES_AS_BYTES, _COPIES_AS_TEXT = 3, 3  # of a rejected line, at the same time
-_WIDTHS = ((4, 0xF0), (2, 0xC4), (1, 0))  # by the first byte of a character, in UTF-8
+_SHORT_SEARCH = 64 * 1024  # bytes at the end of a chunk, mostly with a line end
+_COPIES_AS_BYTES, _COPIES_AS_TEXT = 3, 3  # of a rejected line, all in memory
+# The bytes that Python takes for a character, by its first byte in UTF-8.
+_WIDTHS = ((4, 0xF0), (2, 0xC4), (1, 0))
 _PIECE = 1024 * 1024  # bytes that are decoded at once
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -41,12 +42,12 @@ class Lines:
     """The lines of a chunk that are not blank.
 
     Attributes:
-        file: the file that they stand in.
-        data: their bytes, UTF-8.
+        file: the file of the lines.
+        data: the bytes of the chunk, UTF-8.
         starts: where each line starts in ``data``.
-        ends: where it ends, without its line end; no line starts before.
-        exact: of a line that was read exactly, by its place: its plain form, or an
-            empty text if it is not one JSON object. The others need not have been.
+        ends: where each line ends, without its line end, before the next one starts.
+        exact: the lines that were read exactly, by their place: each as a plain line,
+            or as an empty text if it is not one JSON object.
     """
 
     file: EventFile
@@ -68,9 +69,9 @@ def lines_of_ranges(
     """The lines of these ranges, a chunk at a time, in no particular order.
 
     Args:
-        threads: how many chunks are read and cut ahead, side by side.
-        memory: the bytes that a line may need; None: as many as there are.
-        size: of a chunk, in unpacked bytes.
+        threads: the number of threads that read and cut chunks ahead.
+        memory: the bytes that a line may need; None sets no limit.
+        size: the size of a chunk, in unpacked bytes.
 
     Raises:
         InputError: a file cannot be read as it was listed, or has too long a line.
@@ -95,10 +96,10 @@ def lines_of_ranges(
 
 
 class _Chunks:
-    """The chunks of several ranges, for threads that each take the next one.
+    """The chunks of several ranges; each thread takes the next one.
 
-    A thread goes on with a range that was begun, or begins the next one: packed files
-    are unpacked side by side, and a single file feeds every thread.
+    A thread continues a range that was begun, or begins the next range. So the threads
+    unpack several packed files at the same time, and share the chunks of a single file.
     """
 
     def __init__(self, ranges: Sequence[LineRange], size: int) -> None:
@@ -110,7 +111,7 @@ class _Chunks:
         self._changed = threading.Condition()
 
     def take(self) -> tuple[EventFile, Bytes] | None:
-        """The next chunk of some file, or None once all were taken.
+        """The next chunk of some file; None if there are no more.
 
         Raises:
             InputError: a file cannot be read, or has a line that is too long.
@@ -126,7 +127,7 @@ class _Chunks:
         return None
 
     def stop(self) -> None:
-        """Let no thread take another chunk."""
+        """Give no further chunk to any thread."""
         self._is_stopped = True
 
     def _begun(self) -> tuple[EventFile, Iterator[Bytes]] | None:
@@ -179,7 +180,7 @@ def chunks_of(lines: LineRange, size: int = CHUNK_SIZE) -> Iterator[Bytes]:
 
 
 def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
-    """The lines of a chunk that are not blank, the odd ones read exactly.
+    """The lines of a chunk that are not blank; long ones and bad UTF-8 read exactly.
 
     Raises:
         InputError: a line is too long.
@@ -187,7 +188,7 @@ def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
     """
     controls = np.flatnonzero(data <= _CR)
     found = data[controls]
-    # Between the two bytes of CRLF there is one more line, which is blank.
+    # Between the two bytes of CRLF there is a blank line, which is left out below.
     ends = controls[(found == _LF) | (found == _CR)]
     if len(data) and data[-1] not in (_LF, _CR):
         ends = np.append(ends, len(data))
@@ -203,17 +204,17 @@ def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
     lines = Lines(file, data, starts, ends, {})
     _check_memory(lines, memory)
     lines = _read_exactly(lines, places)
-    _check_memory(lines, memory)  # what is replaced is longer than it was
+    _check_memory(lines, memory)  # bad UTF-8 is longer once it is replaced
     return lines
 
 
 def _line_too_long(file: EventFile) -> InputError:
-    """What to raise of a file with a line of more than LONGEST_LINE."""
+    """The error for a file with a line of more than LONGEST_LINE bytes."""
     return InputError(f"{file.path}: a line is longer than {LONGEST_LINE:,} bytes")
 
 
 def _fill(source: io.RawIOBase, buffer: memoryview) -> int:
-    """Read until the buffer is full or the file is over; returns the bytes read."""
+    """Read until the buffer is full or the file ends; returns the bytes read."""
     filled = 0
     while filled < len(buffer) and (got := source.readinto(buffer[filled:])):
         filled += got
@@ -221,7 +222,7 @@ def _fill(source: io.RawIOBase, buffer: memoryview) -> int:
 
 
 def _after_last_line(buffer: Bytes) -> int:
-    """Where the last line that surely ends in these bytes has ended."""
+    """The end of the last line that certainly ends in these bytes."""
     # A carriage return at the very end may be the first half of CRLF.
     for end, searched in ((_LF, buffer), (_CR, buffer[:-1])):
         for part in (searched[-_SHORT_SEARCH:], searched):
@@ -248,7 +249,7 @@ def _without_blank_lines(
 
 
 def _read_exactly(lines: Lines, places: Iterable[int]) -> Lines:
-    """The same lines, those at these places read exactly, what is no UTF-8 replaced."""
+    """The lines, with those at these places read exactly, and bad UTF-8 replaced."""
     exact: dict[int, str] = {}
     replaced: dict[int, bytes] = {}
     for place in places:
@@ -271,16 +272,15 @@ def _read_exactly(lines: Lines, places: Iterable[int]) -> Lines:
 
 
 def _check_memory(lines: Lines, memory: int | None) -> None:
-    """Check that the longest line can be judged, and stored if it is rejected.
+    """Check that the longest line fits into memory, even if it is rejected.
 
     Raises:
-        RunError: it may need more memory.
+        RunError: the line may need more memory.
     """
     longest = int((lines.ends - lines.starts).max(initial=0))
     if memory is None or longest <= LONG_LINE:
         return
     widest = int(lines.data.max(initial=0))
-    # What Python takes for a character, if the widest is such a one.
     width = next(width for width, above in _WIDTHS if widest >= above)
     needed = longest * (_COPIES_AS_BYTES + _COPIES_AS_TEXT * width)
     if needed > memory:
@@ -291,7 +291,7 @@ def _check_memory(lines: Lines, memory: int | None) -> None:
 
 
 def _is_text(data: Bytes) -> bool:
-    """Whether the bytes are UTF-8, decoded a piece at a time."""
+    """Whether the bytes are UTF-8; decodes a piece at a time to save memory."""
     view, at = data.data, 0
     try:
         while at < len(view):

@@ -1,8 +1,8 @@
-"""The exact reading of a line that an engine's own JSON reader may read otherwise.
+"""The exact reading of lines, in Python.
 
-DuckDB's reader is fast, and right about a *plain* line: strict JSON in which a field's
-value says no more than its text does. Lines that may not be plain are sent through
-:func:`plain_line` first.
+DuckDB's JSON reader is fast, but it reads only *plain* lines right: strict JSON with
+values as jobs/fields.py writes them. It marks the lines that may need exact reading.
+:func:`plain_line` reads these, and writes each as a plain line.
 """
 
 import json
@@ -13,21 +13,21 @@ from typing import Any
 from jobs.fields import FIELDS, Number
 
 LONGEST_LINE = 128 * 1024 * 1024
-"""Bytes. A longer line is no event log's, and no engine is asked to hold it."""
+"""Bytes. A longer line is an error, since no log of events has such a line."""
 
 LONG_LINE = 1_000_000
-"""Bytes. A longer line is read without an object in memory for each of its values."""
+"""Bytes. A longer line is read without a Python object for each of its values."""
 
 DEEPEST_NESTING = 500
-"""Levels of arrays and objects, the line's own included; deeper ones are no event."""
+"""Levels of arrays and objects, with the line's own. A deeper line is rejected."""
 
-SUSPICIOUS_LENGTH = 2 * DEEPEST_NESTING
-"""Bytes. A line of fewer cannot open and close so many levels that one is too deep."""
+NEVER_TOO_DEEP_LENGTH = 2 * DEEPEST_NESTING
+"""Bytes. A line of JSON that is not longer has no room to nest deeper."""
 
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?')
 _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
-# Escapes in the order they are read: whole pairs are skipped, as is what a backslash
-# quotes, and so a half that is found stands alone.
+# Matches every escape, from left to right. Whole surrogate pairs match before halves,
+# so a match of the group ``half`` is half a pair that stands alone.
 _ESCAPE = (
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
@@ -35,9 +35,10 @@ _ESCAPE = (
 _ESCAPES = re.compile(_ESCAPE)
 _ESCAPES_IN_BYTES = re.compile(_ESCAPE.encode())
 
-# The parts of RFC 8259 that a long line is read by. No group is repeated without a
-# bound: the search remembers each place that it could go back to, and one that may not
-# go back ends at a wrong place on Python 3.11.2 (python/cpython issue 101955).
+# Parts of the grammar of RFC 8259, for reading long lines. No group is repeated without
+# a limit, since a search keeps every place that it could go back to in memory. A
+# possessive group keeps none, but ends at a wrong place on Python 3.11.2:
+# https://github.com/python/cpython/issues/101955
 _BLANKS = rb"[ \t\n\r]*+"
 _CHARACTERS = rb'[^"\\\x00-\x1f]*+'
 _ESCAPED = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
@@ -60,18 +61,18 @@ _QUOTE, _ARRAY, _OBJECT, _COMMA = b'"[{,'
 _CLOSING = {_ARRAY: ord("]"), _OBJECT: ord("}")}
 
 ESCAPED_KEY = r'\\u[0-9a-fA-F]{4}[^"]*"\s*:'
-"""Finds a key that other expressions cannot see for its escapes."""
+"""Finds a key with escapes, which the patterns for field names do not match."""
 
 
 def plain_line(line: str | None) -> str | None:
-    """The same event as a plain line, or None if the line is not one JSON object.
+    """The event of a line as a plain line; None if the line is not one JSON object.
 
-    The rules, on top of RFC 8259:
+    These rules apply in addition to RFC 8259:
 
-    - Of a repeated key the first counts.
-    - A field's value is written as its kind says.
-    - Half a surrogate pair is no text, so a line with one is no JSON.
-    - Nor is a line that nests deeper than DEEPEST_NESTING.
+    - If a key is repeated, its first value counts.
+    - Each field's value is written as its kind says.
+    - A line with half a surrogate pair is not JSON.
+    - A line that nests deeper than DEEPEST_NESTING is not JSON.
     """
     if line is None:
         return None
@@ -87,7 +88,7 @@ def plain_line(line: str | None) -> str | None:
 
 
 def plain_long_line(line: bytes | memoryview) -> str | None:
-    """What :func:`plain_line` gives, of UTF-8; memory holds its fields' texts alone."""
+    """As :func:`plain_line`, for UTF-8; only the texts of fields take memory."""
     if any(escape["half"] for escape in _ESCAPES_IN_BYTES.finditer(line)):
         return None
     try:
@@ -97,7 +98,7 @@ def plain_long_line(line: bytes | memoryview) -> str | None:
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is JSON; a long one takes little memory, but no ``NaN``."""
+    """Whether a text is JSON. A short one may have ``NaN``; a long one may not."""
     try:
         if len(text) <= LONG_LINE:
             json.loads(text)
@@ -117,7 +118,7 @@ def _plain(fields: Mapping[str, Any]) -> str:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -148,10 +149,10 @@ def _has_half_a_pair(line: str) -> bool:
 
 
 def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
-    """The event's fields in a long line; what is nested in them is an empty list.
+    """The event's fields in a long line; a nested value becomes an empty list.
 
     Raises:
-        ValueError, IndexError: it is not one JSON object.
+        ValueError, IndexError: the line is not one JSON object.
     """
     fields: dict[str, Any] = {}
     at = _after_blanks(line, 0)
@@ -179,12 +180,12 @@ def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
 
 
 def _end_of_value(line: bytes | memoryview, at: int) -> int:
-    """Where the JSON value that begins here ends.
+    """The end of the JSON value that begins here.
 
     Raises:
-        ValueError, IndexError: it is none, or nests too deep.
+        ValueError, IndexError: it is not JSON, or nests too deep.
     """
-    inside = bytearray()  # what has been opened and not closed
+    inside = bytearray()  # the brackets that are open
     while True:
         if line[at] in _CLOSING:
             inside.append(line[at])
@@ -211,7 +212,7 @@ def _end_of_value(line: bytes | memoryview, at: int) -> int:
 
 
 def _next_value(line: bytes | memoryview, at: int, inside: int) -> int:
-    """The start of the last scalar, or the first nested value, from here on."""
+    """The start of the first nested value from here on, or of the last scalar."""
     if inside == _ARRAY:
         return _after_all(_MANY_SCALARS, line, at)
     key = _after_all(_MANY_PAIRS, line, at)
@@ -236,7 +237,7 @@ def _after_blanks(line: bytes | memoryview, at: int) -> int:
 
 
 def _after_all(pattern: re.Pattern[bytes], line: bytes | memoryview, at: int) -> int:
-    """Where a pattern that may match nothing has matched as often as it can."""
+    """The end of as many matches of a pattern as follow each other."""
     while (end := _end(pattern, line, at)) > at:
         at = end
     return at

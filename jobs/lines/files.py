@@ -1,7 +1,7 @@
 """An event file as it was when it was listed, and its unpacked bytes.
 
-Whatever happens to the file meanwhile, no byte beyond its listed size is read, and none
-before it is missed: what cannot be read so is an error that names the file.
+If the file changes meanwhile, a reader gets all bytes up to the listed size and no byte
+beyond it, or else an error that names the file.
 """
 
 import io
@@ -16,19 +16,19 @@ from jobs.storage.base import Storage, StoredFile
 from jobs.storage.local import LocalStorage
 
 _LOCAL = LocalStorage()
-_GZIP = 31  # what zlib calls a window with a gzip header
+_GZIP = 31  # in zlib, the number of a window with a gzip header
 _PACKED_CHUNK = 1024 * 1024  # bytes
 _SEARCHED_CHUNK = 64 * 1024  # bytes
 
 
 @dataclass(frozen=True)
 class EventFile:
-    """A file that was found.
+    """An event file.
 
     Attributes:
         stored: the file as it was when it was listed.
-        name: its path below the input's root, as ``source_file`` has it.
-        storage: where it lies.
+        name: its path below the input's root, which is the ``source_file`` of its rows.
+        storage: the storage that has the file.
     """
 
     stored: StoredFile
@@ -41,7 +41,7 @@ class EventFile:
 
     @property
     def size(self) -> int:
-        """Bytes, as they are stored."""
+        """Its size in bytes, as it is stored."""
         return self.stored.size
 
 
@@ -49,17 +49,17 @@ def listed(path: Path, root: Path, storage: Storage = _LOCAL) -> EventFile:
     """The file as it is now.
 
     Raises:
-        InputError: it is no regular file that can be opened.
+        InputError: the path is no regular file that can be opened.
     """
     stored = storage.stat(path)
     if path.suffix == ".gz" and stored.size == 0:
-        raise InputError(f"{path}: empty, which no gzip file is")
+        raise InputError(f"{path}: empty, and so not a gzip file")
     return EventFile(stored, str(path.relative_to(root)), storage)
 
 
 @dataclass(frozen=True)
 class LineRange:
-    """Whole lines of a file, as bytes on the disk: from ``start`` up to ``end``."""
+    """Whole lines of a file: its stored bytes from ``start`` up to ``end``."""
 
     file: EventFile
     start: int
@@ -72,7 +72,7 @@ def whole(file: EventFile) -> LineRange:
 
 
 def split(file: EventFile, size: int) -> Iterator[LineRange]:
-    """The lines of a file in ranges of at least this size; a packed file in one.
+    """The lines of a file in ranges of about this size; a packed file is one range.
 
     Raises:
         InputError: the file cannot be read as it was listed.
@@ -87,7 +87,7 @@ def split(file: EventFile, size: int) -> Iterator[LineRange]:
 
 
 def _after_line_feed(lines: LineRange) -> int:
-    """Where the first line that ends with a line feed has ended; the end without."""
+    """The place after the first line feed; the end of the range if it has none."""
     position = lines.start
     with open_unpacked(lines) as source:
         while read := source.read(_SEARCHED_CHUNK):
@@ -100,8 +100,8 @@ def _after_line_feed(lines: LineRange) -> int:
 def open_unpacked(lines: LineRange) -> io.RawIOBase:
     """The unpacked bytes of a range of a file.
 
-    Its ``readinto`` raises InputError where the file is cut off, corrupt, or no longer
-    what was listed.
+    The reader raises InputError if the file is cut off or corrupt, or is no longer as
+    it was listed.
     """
     file = lines.file
     stored = file.storage.open(file.stored, lines.start, lines.end)
@@ -113,7 +113,7 @@ def _is_packed(file: EventFile) -> bool:
 
 
 class _Gunzipped(io.RawIOBase):
-    """The content of gzip members one after the other, each checksum compared."""
+    """Unpacks gzip members one after the other, and compares their checksums."""
 
     def __init__(self, packed: io.RawIOBase, path: Path) -> None:
         self._packed = packed
@@ -133,7 +133,7 @@ class _Gunzipped(io.RawIOBase):
             if not packed:
                 if self._member.eof:
                     return 0
-                # Bytes that are unpacked already may still wait for room.
+                # zlib may still have unpacked bytes for which there was no room.
                 if not (unpacked := self._member.decompress(b"", len(buffer))):
                     raise InputError(f"{self._path}: cut off before its end")
             else:

@@ -1,4 +1,4 @@
-"""Counts to answers: what answers.json holds, as docs/answers.md explains it."""
+"""Turns counts into answers.json, which docs/answers.md explains."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 Counted = tuple[int, int]
-"""How many of how many."""
+"""A count, and the total that it is a part of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DECIMALS = 6
@@ -29,7 +29,7 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Counts:
-    """The rows that the models of the same names gave."""
+    """The rows of the models with the same names."""
 
     first_sessions_by_genre: Sequence["GenreCount"]
     dropoff_by_version: Sequence["VersionCount"]
@@ -43,9 +43,9 @@ class Group:
     """Sessions of one device_os, and of one app_version unless it is a whole OS.
 
     Attributes:
-        names: its names, each None where it is unknown.
+        names: its names; an unknown name is None.
         sessions: how many of all its sessions dropped off.
-        first_sessions: how many of its users' first sessions did.
+        first_sessions: how many of its users' first sessions dropped off.
     """
 
     names: Mapping[str, str | None]
@@ -62,10 +62,10 @@ def answers(
     """All answers; the same counts give the same bytes.
 
     Args:
-        counts: what the tables hold.
-        lines: the account of the lines that the tables came from, if it is known.
-        rules: the settings that the weekly tables were made with; empty if unknown.
-        limits: when a drop-off is abnormal.
+        counts: the counts of the tables.
+        lines: the account of the lines of the tables; None if it is unknown.
+        rules: the settings of the run that made the weekly tables; empty if unknown.
+        limits: the limits of an abnormal drop-off.
     """
     newest = {event.family: event.newest_micros for event in counts.newest_events}
     return {
@@ -84,7 +84,7 @@ def answers(
 
 
 def rate(count: int, total: int) -> Answer:
-    """A rate with its 95 % interval; all three are None of nothing."""
+    """A rate with its 95 % interval; these are None if the total is 0."""
     low, high = significance.wilson(count, total) if total else (None, None)
     return {
         "count": count,
@@ -100,7 +100,7 @@ def dropoff(versions: Sequence["VersionCount"], limits: ReportSettings) -> Answe
 
     Args:
         versions: rows of ``model.dropoff_by_version``.
-        limits: when a drop-off is abnormal.
+        limits: the limits of an abnormal drop-off.
     """
     groups = _groups(versions)
     everything = _group({}, versions)
@@ -234,7 +234,7 @@ def _group(
 def _compared(
     groups: Sequence[Counted], everything: Counted, limits: ReportSettings
 ) -> list[Answer]:
-    """Each group's rate against that of all others, and whether it stands out."""
+    """Each group's rate against that of all others, and whether it is abnormal."""
     others = [(everything[0] - some, everything[1] - all_) for some, all_ in groups]
     tests = list(map(significance.difference, groups, others))
     q_values = iter(significance.q_values([test[0] for test in tests if test]))
@@ -277,5 +277,5 @@ def _rounded(share: float | None) -> float | None:
 
 
 def _shortened(probability: float | None) -> float | None:
-    """A probability may be tiny: of it the leading digits count."""
+    """A probability with a few significant digits, since it may be tiny."""
     return None if probability is None else float(f"{probability:.{_DECIMALS}g}")

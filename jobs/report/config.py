@@ -1,6 +1,6 @@
 """Settings of report: when a group of sessions drops off abnormally often.
 
-A group is flagged if the first two settings allow it, and one of the others does.
+A group is flagged if the first two settings and one of the last two allow it.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jobs.settings import NUMBER, RATIO, setting, whole_number
 @dataclass(frozen=True)
 class ReportSettings:
     dropoff_max_q: float = setting(
-        "0.05", RATIO, "the share of false alarms to bear among the flagged groups"
+        "0.05", RATIO, "the share of false alarms to accept among flagged groups"
     )
     dropoff_min_sessions: int = setting(
         "30",
@@ -21,8 +21,10 @@ class ReportSettings:
     dropoff_min_points: float = setting(
         "5.0",
         NUMBER,
-        "flagged from this many points above the other sessions' drop-off",
+        "a group is flagged from this many points above the other sessions' drop-off",
     )
     dropoff_min_ratio: float = setting(
-        "1.2", NUMBER, "flagged from this many times the other sessions' drop-off, too"
+        "1.2",
+        NUMBER,
+        "a group is also flagged from this many times the other sessions' drop-off",
     )

@@ -20,10 +20,10 @@ PAGE = "report/index.html"
 
 
 def run(run: Run, settings: ReportSettings) -> JobResult:
-    """Write the answers as numbers and as a page, and views of all tables.
+    """Stage the answers as numbers and as a page, and views of all tables.
 
     Raises:
-        InputError: a table is not there.
+        InputError: a table does not exist.
     """
     from jobs.report import answers, model
     from jobs.report.page import page

@@ -1,4 +1,4 @@
-"""The counts behind the answers: each model is one pass, and its result is small."""
+"""The counts for the answers: each model takes one pass and gives few rows."""
 
 from datetime import date
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from pyspark.sql import functions as F
 
 
 class GenreCount(NamedTuple):
-    """How many first sessions began with a genre, which is None if it is unknown.
+    """The number of first sessions of a genre, which is None if it is unknown.
 
     Attributes:
-        observed: how many of them have a retention that is final, as that of every
-            retained one is.
+        observed: how many of them have a final retention. The retention of a retained
+            session is always final.
     """
 
     genre: str | None
@@ -41,7 +41,7 @@ def first_sessions_by_genre(sessions: DataFrame) -> DataFrame:
 
 
 class VersionCount(NamedTuple):
-    """How many sessions one app version had; a name that is unknown is None.
+    """The number of sessions of one app version; an unknown name is None.
 
     Attributes:
         dropped: how many of its sessions dropped off.
@@ -108,7 +108,7 @@ def instants(family: str, events: DataFrame, column: str) -> DataFrame:
 
 
 class WeekConversion(NamedTuple):
-    """A row of weekly_summary: what the report takes of it."""
+    """The columns of weekly_summary that the report uses."""
 
     registration_week: str
     week_start: date
@@ -123,7 +123,7 @@ def conversion_by_week(summary: DataFrame) -> DataFrame:
 
 
 class CohortWeek(NamedTuple):
-    """A row of weekly_retention: what the report takes of it."""
+    """The columns of weekly_retention that the report uses."""
 
     registration_week: str
     week_start: date
@@ -139,10 +139,10 @@ def retention_by_week(retention: DataFrame) -> DataFrame:
 
 
 def total(flag: str) -> Column:
-    """How many rows have 1 in a column of 0 and 1."""
+    """The number of rows that have 1 in a column of 0 and 1."""
     return how_many(F.col(flag) == 1)
 
 
 def how_many(condition: Column) -> Column:
-    """How many rows the condition holds for."""
+    """The number of rows for which the condition is true."""
     return F.count(F.when(condition, 1))

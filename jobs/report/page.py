@@ -1,9 +1,9 @@
-"""Answers to one HTML page that works alone: offline, without a script, in print.
+"""Turns answers into one HTML page, which works offline, without scripts and in print.
 
-The charts are SVG that the template draws, with the same numbers in a table beside
-them. Vega-Lite was tried and left: its bundle makes the page 0.9 MB that asks for a
-script, and drawing ahead of time 84 MB of wheel and 0.4 s a chart. Without any script,
-the page can forbid all of them, so a hostile name in the data has nothing to run.
+The template draws the charts as SVG, with the same numbers in a table beside them.
+Vega-Lite is not used: with its bundle, the page would be 0.9 MB and need scripts.
+Drawing the charts in advance would take 84 MB of wheels and 0.4 s a chart. A page
+without scripts can forbid all scripts, so a hostile name in the data cannot run any.
 """
 
 import base64
@@ -23,7 +23,7 @@ _LONGEST_NAME = 60
 _THIN = "\u202f"
 
 FEW = 30
-"""A rate of fewer is marked: its interval is wide."""
+"""A rate of fewer rows is marked, since its interval is wide."""
 
 MOST_ROWS = 40
 MOST_WEEKS = 26
@@ -31,7 +31,7 @@ HEAT_LEVELS = 7
 
 
 def page(answers: Answer) -> str:
-    """The page, as text; the same answers give the same page."""
+    """The page as HTML; the same answers give the same page."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     environment = Environment(
@@ -94,7 +94,7 @@ def number(whole: int) -> str:
 
 
 def name(text: str) -> str:
-    """A name from the data, as it can be shown: short, and without control signs."""
+    """A name from the data, made short, and with control characters escaped."""
     short = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 
@@ -121,7 +121,7 @@ def across(share: float) -> str:
 
 
 def heat(rate: float, hottest: float) -> int:
-    """How strongly a cell is coloured, from 0 to HEAT_LEVELS."""
+    """The strength of a cell's colour, from 0 to HEAT_LEVELS."""
     return ceil(rate / hottest * HEAT_LEVELS) if hottest else 0
 
 
@@ -144,7 +144,7 @@ def _of_last_weeks(conversion: Answer) -> Answer:
 
 
 def _when(week_offset: int | None) -> str:
-    """Which week counts, as a part of a sentence."""
+    """The week that counts, as a part of a sentence."""
     if week_offset is None:
         return "in the week that counts"
     weeks = "the week" if abs(week_offset) == 1 else f"{abs(week_offset)} weeks"
@@ -154,7 +154,7 @@ def _when(week_offset: int | None) -> str:
 
 
 def _groups(dropoff: Answer) -> Answer:
-    """Groups with their verdicts, in the order in which they deserve a look."""
+    """Groups with their verdicts, the most important first."""
     limits = dropoff["limits"]
     groups = [
         group | {"verdict": _verdict(group["sessions"], limits)}

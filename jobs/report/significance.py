@@ -1,7 +1,7 @@
-"""How sure a rate is, and whether one is abnormally high: pure functions of counts.
+"""The interval of a rate, and whether a rate is abnormally high: functions of counts.
 
-SciPy has all of these tests, but to import it takes longer than a job on a small input.
-The tests of this module hold them against it.
+SciPy has all of these tests, but importing SciPy takes longer than a job on a small
+input. The unit tests compare this module with SciPy.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from jobs.report.config import ReportSettings
 _CONFIDENCE = 0.95
 _LEAST_EXPECTED = 5
 
-# Rounding tells equal probabilities apart by less; R's fisher.test takes the same.
+# Rounding makes equal probabilities differ by less; R's fisher.test uses the same.
 _TIE = 1e-7
 
 Z_TEST = "two-proportion z-test"
@@ -32,7 +32,7 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     centre = 2 * count + z**2
     spread = z * sqrt(4 * count * (total - count) / total + z**2)
     whole = 2 * (total + z**2)
-    # Both ends are known there, but for rounding.
+    # Here an end is known exactly, and the formula would give a rounded number.
     low = 0.0 if count == 0 else (centre - spread) / whole
     high = 1.0 if count == total else (centre + spread) / whole
     return low, high
@@ -41,19 +41,20 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 def difference(
     group: tuple[int, int], others: tuple[int, int]
 ) -> tuple[float, str] | None:
-    """How likely chance alone sets a group's rate this far apart from the others'.
+    """The probability that chance sets a group's rate so far apart from the others'.
 
-    Two-sided and with a continuity correction, although only a high rate is flagged:
-    the normal approximation takes a high count for rarer than it is, and a one-sided
-    test flags something in more than 5 % of simulated runs without any effect.
+    The test is two-sided and has a continuity correction, although only a high rate is
+    flagged. The reason is that the normal approximation underestimates how likely a
+    high count is: a one-sided test flags a group in more than 5 % of simulated runs
+    without any effect.
 
     Args:
         group: count and total of the group.
         others: count and total of all others.
 
-    Returns: p and the name of the test: Fisher's exact where the pooled rate gives an
-    expected count below 5, else the two-proportion z-test with pooled variance. None
-    where there is nothing to compare: no row in the group, or none outside it.
+    Returns: p and the name of the test: Fisher's exact test if the pooled rate gives an
+    expected count below 5, else the two-proportion z-test with pooled variance. None if
+    there is nothing to compare: no row in the group, or no row outside it.
     """
     (count, total), (others_count, others_total) = group, others
     if not total or not others_total:
@@ -68,16 +69,17 @@ def difference(
 def z_test(group: tuple[int, int], others: tuple[int, int]) -> float:
     """The two-sided p of two proportions, by their pooled variance.
 
-    With a continuity correction: of two by two counts, z is the root of the chi-square
-    of Yates (1934).
+    The test has a continuity correction: z is the root of the chi-square of Yates
+    (1934) for a table of two by two counts.
 
     Args:
-        group: count and total; of both together, neither all nor none are hits.
+        group: count and total. In both groups together, there are hits and others.
         others: count and total.
     """
     (count, total), (others_count, others_total) = group, others
     hits, everybody = count + others_count, total + others_total
-    # Twice what the counts are apart from those expected, times everybody: it is exact.
+    # This whole number, and so exact, is twice the distance of the counts from the
+    # expected counts, times everybody.
     apart = max(0, 2 * abs(count * others_total - others_count * total) - everybody)
     variance = total * others_total * hits * (everybody - hits) / everybody
     return erfc(apart / sqrt(8 * variance))
@@ -87,9 +89,9 @@ def fisher(group: tuple[int, int], others: tuple[int, int]) -> float:
     """The two-sided p of Fisher's exact test.
 
     It is the probability of all tables with the same margins that are at most as likely
-    as this one. Each table's follows from its neighbour's, beginning at the likeliest,
-    so nothing is as large as a factorial. There are at most as many tables as the
-    smallest margin has rows: where the z-test does not do, √(5 · all rows) of them.
+    as this one. The probability of a table follows from that of its neighbour, starting
+    at the likeliest table, so no factorial is computed. The number of tables is at most
+    the smallest margin. If the z-test cannot be used, it is at most √(5 · all rows).
 
     Args:
         group: count and total.
@@ -101,7 +103,7 @@ def fisher(group: tuple[int, int], others: tuple[int, int]) -> float:
     likeliest = (hits + 1) * (total + 1) // (everybody + 2)
 
     def rise(hit: int) -> float:
-        """How many times likelier a group with one more hit is."""
+        """The factor by which one more hit in the group is likelier."""
         return ((hits - hit) * (total - hit)) / (
             (hit + 1) * (others_total - hits + hit + 1)
         )
@@ -115,10 +117,10 @@ def fisher(group: tuple[int, int], others: tuple[int, int]) -> float:
 
 
 def q_values(p_values: Sequence[float]) -> list[float]:
-    """Each p, corrected for how many were looked at (Benjamini and Hochberg, 1995).
+    """Each p, corrected for the number of tests (Benjamini and Hochberg, 1995).
 
-    Flagging what is at most 0.05 keeps the expected share of false alarms among the
-    flags at 5 % or less.
+    If groups with q up to 0.05 are flagged, the expected share of false alarms among
+    the flagged groups is 5 % or less.
     """
     largest_first = sorted(
         range(len(p_values)), key=lambda n: p_values[n], reverse=True
@@ -141,16 +143,16 @@ def is_abnormally_high(
     """Whether a rate is beyond chance, of enough sessions, and high enough to matter.
 
     Args:
-        q: as :func:`q_values` gives it, None where there is nothing to compare.
+        q: as :func:`q_values` gives it; None if there is nothing to compare.
         group: count and total of the group.
         others: count and total of all others.
-        limits: what is beyond chance, enough and high enough.
+        limits: the limits of chance, of enough sessions and of a high rate.
     """
     if group[1] < limits.dropoff_min_sessions:
         return False
     if not _is_high_beyond_chance(q, group, others, limits):
         return False
-    # Exactly, so that a rate that just reaches a limit does.
+    # Fractions are exact, so a rate that just reaches a limit counts as high.
     rate, other_rate = Fraction(*group), Fraction(*others)
     points = Fraction(str(limits.dropoff_min_points))
     ratio = Fraction(str(limits.dropoff_min_ratio))
@@ -166,10 +168,10 @@ def is_suspiciously_high(
     """Whether a rate is high beyond chance, but of too few sessions for a flag.
 
     Args:
-        q: as :func:`q_values` gives it, None where there is nothing to compare.
+        q: as :func:`q_values` gives it; None if there is nothing to compare.
         group: count and total of the group.
         others: count and total of all others.
-        limits: what is beyond chance and enough.
+        limits: the limits of chance and of enough sessions.
     """
     has_too_few = group[1] < limits.dropoff_min_sessions
     return has_too_few and _is_high_beyond_chance(q, group, others, limits)

@@ -16,7 +16,7 @@ def run(run: Run, settings: SessionizeSettings) -> JobResult:
     """Stage user_sessions and fact_user_session.
 
     Raises:
-        InputError: a staging table is not there.
+        InputError: a staging table does not exist.
     """
     from jobs.sessionize import model
 
@@ -27,7 +27,7 @@ def run(run: Run, settings: SessionizeSettings) -> JobResult:
         run.table(VIDEOS),
         settings.session_timeout_minutes,
     )
-    # They have all that the sessions have, and so what both need is computed once.
+    # The facts have all columns of the sessions, so one cache serves both tables.
     facts = run.engine.cache(model.with_retention(sessions, events))
     run.stage(USER_SESSIONS, facts.select(*USER_SESSIONS.column_names))
     run.stage(FACT_USER_SESSION, facts)

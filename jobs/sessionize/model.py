@@ -1,4 +1,4 @@
-"""The rules for a session: where it begins and ends, and what is known of it."""
+"""The rules for a session: where it begins and ends, and its attributes."""
 
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
@@ -38,7 +38,7 @@ def sessionize(
 
 
 def with_session_id(events: DataFrame, timeout_minutes: int) -> DataFrame:
-    """Every event with a session_id: its own, or that of its gap session."""
+    """All events, each with its own session_id or that of its gap session."""
     identified = events.where(F.col("session_id").isNotNull())
     anonymous = events.where(F.col("session_id").isNull()).transform(
         with_gap_session_id, timeout_minutes
@@ -47,9 +47,12 @@ def with_session_id(events: DataFrame, timeout_minutes: int) -> DataFrame:
 
 
 def with_gap_session_id(events: DataFrame, timeout_minutes: int) -> DataFrame:
-    """The id is ``{user_id}-{microseconds since 1970 of the first event}``."""
+    """The events, each with the session_id of its gap session.
+
+    The id is ``{user_id}-{microseconds since 1970 of the session's first event}``.
+    """
     in_order = Window.partitionBy("user_id").orderBy("timestamp")
-    # A range takes events of one instant together, so their order does not matter.
+    # A range frame takes events of one instant together, so their order is no matter.
     until_now = in_order.rangeBetween(Window.unboundedPreceding, Window.currentRow)
     instant = F.unix_micros("timestamp")
     opening = F.when(starts_session(timeout_minutes, in_order), instant)
@@ -67,7 +70,7 @@ def starts_session(timeout_minutes: int, in_order: WindowSpec) -> Column:
 
 
 def by_session(events: DataFrame) -> DataFrame:
-    """One row per session, with what its events say."""
+    """One row per session, aggregated from its events."""
     return events.groupBy("user_id", "session_id").agg(
         F.coalesce(
             F.min(F.when(is_event("session_start"), F.col("timestamp"))),
@@ -88,7 +91,7 @@ def by_session(events: DataFrame) -> DataFrame:
 
 
 def total_watch_time() -> Column:
-    """Seconds watched, 0 if none; more than BIGINT holds is the most that it holds."""
+    """Seconds watched, 0 if none. A sum too large for BIGINT becomes its maximum."""
     decimal = "decimal(38, 0)"
     seconds = F.sum(F.when(is_event("watch_time"), F.col("value")).cast(decimal))
     at_least_0 = F.coalesce(seconds, F.lit(0).cast(decimal))
@@ -98,9 +101,9 @@ def total_watch_time() -> Column:
 def with_attributes(
     sessions: DataFrame, users: DataFrame, videos: DataFrame
 ) -> DataFrame:
-    """The sessions with what is known of their user and their first video."""
-    # Each side of a join has its own names: SQLFrame takes a shared one, used twice in
-    # the next step, from one side and then from the other.
+    """The sessions with the attributes of their user and of their first video."""
+    # The sides of a join share no column name: if the next step used a shared name
+    # twice, SQLFrame would take it from one side first, and then from the other.
     first_videos = videos.select(
         "video_id",
         F.col("title").alias("first_video_title"),
@@ -118,7 +121,7 @@ def with_retention(sessions: DataFrame, events: DataFrame) -> DataFrame:
 
     Args:
         sessions: rows of user_sessions.
-        events: rows of playback_events; the newest tells what can have been observed.
+        events: rows of playback_events; retention is observed up to the newest event.
     """
     in_order = per_user_in_order()
     newest = events.agg(F.max("timestamp").alias("newest_event_ts"))
@@ -150,7 +153,7 @@ def micros_until(name: str) -> Column:
 
 
 def per_user_in_order() -> WindowSpec:
-    """A user's sessions in order; the key ends in session_id, so that it is unique."""
+    """A user's sessions in order of their start; session_id makes the order unique."""
     return Window.partitionBy("user_id").orderBy("session_start_ts", "session_id")
 
 

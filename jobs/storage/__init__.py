@@ -1,1 +1,1 @@
-"""Where bytes lie: inputs are read from a storage, and runs are published to one."""
+"""Storages: runs read inputs from a storage, and publish tables to one."""

@@ -1,4 +1,4 @@
-"""What every storage can do, whatever holds the bytes."""
+"""The interface of a storage, such as a file system."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ class StoredFile:
 
     Attributes:
         path: its absolute path.
-        size: its bytes, as they are stored.
+        size: its size in bytes, as it is stored.
         modified: when it was last changed, in nanoseconds since 1970.
-        identity: device and inode: one file under two names has one identity.
+        identity: device and inode; two names of one file have the same identity.
     """
 
     path: Path
@@ -25,14 +25,17 @@ class StoredFile:
 
 
 class Storage(Protocol):
-    """It can be pickled, so that Spark's workers open what the driver has listed."""
+    """A place for files.
+
+    A storage can be pickled, so that Spark's workers open files that the driver listed.
+    """
 
     def list(self, folder: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
         """Every file in a folder, and in the folders below it.
 
         Args:
             folder: where to begin.
-            enters: says of a folder below it whether to search it. Links to folders are
+            enters: returns whether to search a folder below it. Links to folders are
                 never followed.
 
         Raises:
@@ -51,7 +54,7 @@ class Storage(Protocol):
     def open(self, file: StoredFile, start: int, end: int) -> io.RawIOBase:
         """The bytes of a file from ``start`` up to ``end``.
 
-        Its ``readinto`` raises InputError where the file is no longer what was listed.
+        The reader raises InputError if the file is no longer as it was listed.
 
         Raises:
             InputError: the file cannot be opened, or was replaced or cut.
@@ -66,15 +69,15 @@ class Storage(Protocol):
         """Write a small file in one step, so that no reader ever sees half of it.
 
         Raises:
-            OSError: the file is as it was.
+            OSError: the write failed, and the file is unchanged.
         """
         ...
 
     def put_if_absent(self, path: Path, content: bytes) -> bool:
-        """Write a small file in one step; False, and nothing done, where there is one.
+        """Write a small file in one step; returns False if the file exists already.
 
         Raises:
-            OSError: there is no such file.
+            OSError: the write failed, and there is no such file.
         """
         ...
 

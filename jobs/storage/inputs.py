@@ -1,4 +1,4 @@
-"""INPUT_DATA_PATH: which files hold events, and where the two CSV files are."""
+"""The files of INPUT_DATA_PATH: event files, users.csv and videos.csv."""
 
 import csv
 import fnmatch
@@ -19,7 +19,7 @@ _EVENT_FILE_ENDINGS = tuple(
     for ending in (".json", ".jsonl", ".ndjson")
     for packed in ("", ".gz")
 )
-_HIDDEN = (".", "_")  # as Spark and Hive have it
+_HIDDEN = (".", "_")  # Spark and Hive skip such names, too
 _FOLDERS_BESIDE_TABLES = ("_failed", "_runs", "_tables", "_tmp", "report")
 _STORAGE = LocalStorage()
 
@@ -29,11 +29,10 @@ class Inputs:
     """The files of one run, as they were when they were listed.
 
     Attributes:
-        path: INPUT_DATA_PATH, as it was given.
-        root: the directory that source_file is relative to; users.csv and videos.csv
-            lie in it.
-        event_files: in the order of their paths; one file under several names is
-            there once, by the first of them.
+        path: INPUT_DATA_PATH.
+        root: the directory of users.csv and videos.csv; source_file is relative to it.
+        event_files: in the order of their paths; a file with several names is listed
+            once, under the first of them.
     """
 
     path: str
@@ -47,18 +46,18 @@ class Inputs:
 
     @property
     def size(self) -> int:
-        """Bytes of all event files, as they lie on the disk."""
+        """The size of all event files on the disk, in bytes."""
         return sum(file.size for file in self.event_files)
 
 
 def find_inputs(input_data_path: str, prefix: Path) -> Inputs:
     """The event files of a directory, a glob or a file.
 
-    No link to a folder is followed.
+    Links to folders are not followed.
 
     Args:
         input_data_path: INPUT_DATA_PATH.
-        prefix: where the tables are; what lies in it is no input.
+        prefix: the folder of the tables; no file in it is input.
 
     Raises:
         InputError: the path does not exist, names no event file, or cannot be read.
@@ -103,13 +102,13 @@ def find_inputs(input_data_path: str, prefix: Path) -> Inputs:
 
 
 def tidy_csv(path: Path, names: Sequence[str], tidy: Path) -> None:
-    """Write these columns of a CSV file to a new one that can be read in one way only.
+    """Write these columns of a CSV file to a new file that every reader reads alike.
 
-    It has no header, the columns in this order, and every field in quotes; a field that
-    a row does not have, or a column that the file does not have, is empty.
+    The new file has no header, the columns in this order, and quotes around every
+    field. A field is empty if its row or its column is missing.
 
     Raises:
-        InputError: the file cannot be read, or lacks the first name, the key.
+        InputError: the file cannot be read, or lacks the first column, the key.
     """
     csv.field_size_limit(LONGEST_LINE)
     with tidy.open("w", encoding="utf-8", newline="") as target:
@@ -142,7 +141,11 @@ def _is_event_file(name: str) -> bool:
 
 
 def _outputs(root: Path, prefix: Path) -> list[Path]:
-    """The folders that are no input: the prefix, or what is ours of one around it."""
+    """The folders that are no input.
+
+    This is the prefix. If the input lies within the prefix, only the folders that runs
+    write there are no input.
+    """
     if prefix.resolve() in root.resolve().parents:
         names = (*(table.name for table in TABLES), *_FOLDERS_BESIDE_TABLES)
         return [prefix.resolve() / name for name in names]
@@ -154,7 +157,7 @@ def _is_within(path: Path, folders: Sequence[Path]) -> bool:
 
 
 def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a glob matches a path: ``**`` any folders, the rest one name each."""
+    """Whether a glob matches a path. ``**`` matches folders, other parts one name."""
     if not pattern:
         return not names
     if pattern[0] == "**":

@@ -1,4 +1,4 @@
-"""A file system: whatever only some systems can do with files stands here."""
+"""The file system as a storage. Calls that only some systems have stand here."""
 
 import ctypes
 import errno
@@ -24,7 +24,7 @@ _PART = ".part"  # the name of a file until it is whole
 
 @dataclass(frozen=True)
 class LocalStorage:
-    """The files that this machine sees under their paths."""
+    """The files of this machine, by their paths."""
 
     def list(self, folder: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
         try:
@@ -97,7 +97,7 @@ class LocalStorage:
 
 
 class _Listed(io.RawIOBase):
-    """The bytes of a range of a file, no further than what was listed."""
+    """Reads a range of a file, and no byte beyond the size that was listed."""
 
     def __init__(self, file: StoredFile, start: int, end: int) -> None:
         self._file = file
@@ -114,7 +114,7 @@ class _Listed(io.RawIOBase):
             raise InputError(f"{self._file.path}: {error.strerror}") from error
         self._left -= got
         if got == 0:
-            # After the last byte, so that no change in between is missed.
+            # Compare after the last byte, so that no change during the read is missed.
             _compare(self._file, os.fstat(self._opened.fileno()))
         if got == 0 < wanted:
             raise InputError(f"{self._file.path}: shrank while it was read")
@@ -138,7 +138,7 @@ def _compare(file: StoredFile, now: os.stat_result) -> None:
 
 
 def flush(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk, where a system can do so."""
+    """Force a file, or the names in a folder, to the disk, if the system can."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -150,8 +150,8 @@ def flush(path: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one atomic step; False where the file system cannot."""
-    # Linux's renameat2. macOS has renamex_np, which is not tried here.
+    """Exchange two folders in one atomic step; False if the file system cannot."""
+    # renameat2 is Linux's. macOS has renamex_np, which is not used here.
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False
@@ -174,7 +174,7 @@ def hard_link(source: Path, target: Path) -> None:
 
 
 def link(source: Path, target: Path) -> bool:
-    """Give a file a second name; False where it was copied, for want of hard links."""
+    """Give a file a second name, or copy it if there are no hard links; then False."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         hard_link(source, target)
@@ -188,7 +188,7 @@ def link(source: Path, target: Path) -> bool:
 
 
 def _written_beside(path: Path, content: bytes) -> Path:
-    """A new file in the same folder, whole and on the disk."""
+    """Write a new file to the same folder, and force it to the disk."""
     part = path.with_name(path.name + _PART)
     try:
         part.write_bytes(content)

@@ -16,7 +16,7 @@ def run(run: Run, _: NoSettings) -> JobResult:
 
     Raises:
         RunError: checks failed; the message names each, its count and an example.
-        InputError: a table is not there, or a file of it.
+        InputError: a table or one of its files does not exist.
     """
     if not run.published.state.tables:
         raise InputError(f"{run.prefix}: there are no tables yet")
@@ -42,7 +42,7 @@ def run(run: Run, _: NoSettings) -> JobResult:
 
 
 def _is_outdated(check: Check, run: Run) -> bool:
-    """Whether a table that the check reads was written after the one that promises."""
+    """Whether a table that the check reads was written after the checked table."""
     written_anew = run.outdated(check.table)
     return any(table.name in written_anew for table in check.reads)
 
@@ -50,7 +50,7 @@ def _is_outdated(check: Check, run: Run) -> bool:
 def _strays(run: Run) -> Iterator[str]:
     """A sentence for each table whose folder has files that its record does not name.
 
-    Whoever reads the folder would count them.
+    A reader of the folder would count the rows of these files.
     """
     for table in TABLES:
         files = run.files(table)
@@ -65,5 +65,5 @@ JOB = Job(
     "Run the checks of publishing on published tables.",
     NoSettings,
     run,
-    only_looks=True,
+    is_read_only=True,
 )

@@ -17,8 +17,8 @@ TEST = "jobs/unit_tests/test_sessionize.py"
 SHARED = "tests/support/engine.py"
 
 TIE = "a tie is left to chance: order by a unique key, or aggregate with min or max"
-IMPURE = "a model's result follows from its input alone, not from clock or chance"
-ENGINES = "the engine decides what is kept, not a model"
+IMPURE = "a model's result depends on its input alone, not on time or chance"
+ENGINES = "a job caches rows through the engine; a model does not"
 NO_ACTIONS = "a model describes rows and runs nothing; count with F.count(...)"
 ENVIRONMENT = "only jobs/settings.py reads the environment"
 ONE_PLACE = "only jobs/engine knows which engine runs"
@@ -76,7 +76,7 @@ ONE_PLACE = "only jobs/engine knows which engine runs"
         (
             MODEL,
             "def facts(): pass",
-            "facts has no docstring: say what it gives",
+            "facts has no docstring: describe its result",
             'def facts(): "All."\ndef _its_part(): pass',
         ),
         (JOB, "import os\nos.environ", ENVIRONMENT, "import os\nos.getpid()"),
@@ -125,14 +125,14 @@ ONE_PLACE = "only jobs/engine knows which engine runs"
         (
             JOB,
             "from jobs.publishing.lock import Lock",
-            "a job sees the run alone, and does not import jobs.publishing.lock.Lock",
+            "a job uses only the run, and does not import jobs.publishing.lock.Lock",
             "from jobs.publishing.run import Run",
         ),
         *(
             (
                 f"tests/{folder}/test_kills.py",
                 f'list((prefix / "_tmp").{method}("*/publishing"))',
-                f"a folder may go while Path.{method} looks: use found",
+                f"Path.{method} fails if a folder is removed meanwhile: use found",
                 keeps,
             )
             for folder in ("containers", "faults")
@@ -203,8 +203,8 @@ def test_a_model_may_know_a_date_but_not_what_day_it_is():
     path, known = MODEL, "from datetime import date\n"
     assert violations(path, f"{known}start: date\n") == []
     assert violations(path, f"{known}date.today()\n") == [
-        f"{path}:2: .today: a model's result follows from its input alone,"
-        " not from clock or chance"
+        f"{path}:2: .today: a model's result depends on its input alone,"
+        " not on time or chance"
     ]
     assert violations(path, "from datetime import datetime\n") == [
         f"{path}:1: a model does not import datetime.datetime"

@@ -1,4 +1,4 @@
-"""The embedded engine's session, and what it does with rows."""
+"""The embedded engine: DuckDB computes rows, and reads and writes their files."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ from jobs.tables import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# What a thread takes to read, judge and write; it cannot spill this.
+# The memory that a thread needs to read, judge and write. DuckDB cannot spill it.
 _MEGABYTES_PER_THREAD = 128
 
-# A row of CSV may hold a line whose every character is a quote, and so written twice.
+# A CSV field may consist of quotes alone, and tidy_csv() writes each quote twice.
 _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 
 
@@ -130,7 +130,7 @@ class DuckDBEngine(Engine):
     def sql(self, query: str) -> Any:
         [translated] = sqlglot.transpile(query, read="spark", write="duckdb")
         found = self._connection.sql(translated)
-        # The sum of a BIGINT is one that pandas has no integer for.
+        # DuckDB sums BIGINT as HUGEINT, for which pandas has no integer type.
         columns = (
             (
                 f"CAST({identifier(name)} AS BIGINT) AS {identifier(name)}"

@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 
 from jobs.fields import Kind
-from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, SUSPICIOUS_LENGTH
+from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, NEVER_TOO_DEEP_LENGTH
 from jobs.quoting import text
 
-# What few lines have, sought with little effort: a number with a fraction, something
-# nested, what DuckDB's reader takes for a constant or for an ending. That a key's colon
-# is one, and none of a time, shows in what follows the number.
-_UNUSUAL_VALUE = r":\s*(?:-?(?:\d+[.eE][-+\deE]*[,}\s]|[iInN][aAnN])|[\[{])"
-_UNUSUAL_END = r",\s*\}\s*$"
-_USUAL_END = '"}'  # of most lines, which then need no search for the other
+# A fast search for lines that may need exact reading; few lines match. It finds numbers
+# with a fraction or an exponent, nested values, bare constants, and a comma before the
+# end. A time such as 10:00:00.5 also has colons, so the pattern looks at the character
+# after a number.
+_MAY_NEED_EXACT = r":\s*(?:-?(?:\d+[.eE][-+\deE]*[,}\s]|[iInN][aAnN])|[\[{])"
+_COMMA_BEFORE_END = r",\s*\}\s*$"
+_COMMON_END = '"}'  # most lines end so, and are not searched for _COMMA_BEFORE_END
 
-# DuckDB's reader takes these for JSON: NaN, Infinity in any case, and a trailing comma.
+# DuckDB's reader accepts NaN and Infinity in any case, and a trailing comma.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
 _BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
 _TRAILING_COMMA = r",\s*[\]}]"
 
-# A value keeps its JSON text, which tells a number from a string of digits.
 _OBJECTS = """
 SELECT raw, source_file, object IS NOT NULL AS is_object, {fields}
 FROM (
@@ -28,7 +28,7 @@ FROM (
     FROM (
         SELECT line AS raw, source_file, CASE
             WHEN exact IS NOT NULL THEN nullif(exact, '')
-            WHEN NOT starts_with(line, '{{') OR ({is_unusual}) AND ({is_not_plain})
+            WHEN NOT starts_with(line, '{{') OR ({may_need_exact}) AND ({needs_exact})
                 THEN {plain_line}(line)
             ELSE line
         END AS plain
@@ -40,22 +40,22 @@ FROM (
 
 
 def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> str:
-    """SQL: a row for each line with raw, source_file, is_object and every field.
+    """SQL that gives raw, source_file, is_object and every field of each line.
 
     Args:
-        lines: the name of what ArrowLines gives.
-        plain_line: the name by which SQL calls :func:`plain_line`.
+        lines: the name of an ArrowLines in DuckDB.
+        plain_line: the name of the function :func:`plain_line` in DuckDB.
         fields: the kind of each field, by its name.
     """
     structure = ", ".join(
         f'"{name}": "{"JSON" if kind.keeps_json else "VARCHAR"}"'
         for name, kind in fields.items()
     )
-    not_plain = (
+    needs_exact = (
         *map(_matches, (_needs_exact(fields), _BARE_CONSTANT, _TRAILING_COMMA)),
         f"contains(line, '[') AND {_matches(_BARE_CONSTANT_IN_ARRAY)}",
         f"contains(line, '\\u') AND {_matches(ESCAPED_KEY)}",
-        f"strlen(line) > {SUSPICIOUS_LENGTH} AND strlen(line)"
+        f"strlen(line) > {NEVER_TOO_DEEP_LENGTH} AND strlen(line)"
         f" - strlen(translate(line, '[{{', '')) > {DEEPEST_NESTING}",
     )
     return _OBJECTS.format(
@@ -66,9 +66,9 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
             for name, kind in fields.items()
         ),
         structure=text(f"{{{structure}}}"),
-        is_unusual=f"{_matches(_UNUSUAL_VALUE)} OR (NOT"
-        f" ends_with(line, {text(_USUAL_END)}) AND {_matches(_UNUSUAL_END)})",
-        is_not_plain=" OR ".join(not_plain),
+        may_need_exact=f"{_matches(_MAY_NEED_EXACT)} OR (NOT"
+        f" ends_with(line, {text(_COMMON_END)}) AND {_matches(_COMMA_BEFORE_END)})",
+        needs_exact=" OR ".join(needs_exact),
     )
 
 

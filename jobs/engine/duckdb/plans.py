@@ -1,7 +1,7 @@
-"""What makes SQLFrame build a plan in less time. No plan is another for it.
+"""Changes of SQLFrame and SQLGlot that build the same plans in less time.
 
-A plan of SQLFrame is a tree of SQLGlot's, and every step of a model copies the trees of
-those before it, several times. On little input, most of a run is this.
+SQLFrame builds a plan as a tree of SQLGlot. Every step of a model copies the trees of
+the steps before it several times. This takes most of a run on little input.
 """
 
 import gc
@@ -16,40 +16,40 @@ from sqlglot.expressions.core import Expr, Expression
 
 
 def hasten_plans() -> None:
-    """Let SQLFrame's plans, in this process, be built in the quicker way."""
-    # A tree is of small objects. At Python's threshold of 700 such objects, looking for
-    # rubbish among them takes an eighth of a small run.
+    """Make SQLFrame build plans faster in this process."""
+    # A tree consists of many small objects. Python's garbage collection runs after 700
+    # new objects by default, which takes an eighth of a small run.
     gc.set_threshold(10_000)
-    # At every function of a model, SQLFrame goes through all 33 dialects of SQLGlot for
-    # the name of the one that it writes, and the first time it imports them all.
+    # For every function of a model, SQLFrame searches 33 dialects of SQLGlot for the
+    # name of its own dialect. The first search imports them all.
     sqlframe.base.util.dialect_to_string = _dialect_name
-    # It parses each name it meets, and they are few.
+    # SQLFrame parses every name each time that it meets the name.
     _BaseSession._normalize_string = lru_cache(  # type: ignore[method-assign]
         _BaseSession._normalize_string
     )
-    # SQLGlot's own goes through the steps of a change for every node, and copies as any
-    # object what each remembers of its place in a text.
+    # SQLGlot's own copy calls its general methods for changing a node, and makes deep
+    # copies of the metadata of every node.
     Expression.__deepcopy__ = copied  # type: ignore[method-assign, assignment]
 
 
 def copied(tree: Expr, memo: Any = None) -> Expr:
-    """The same tree of nodes of its own, as ``copy.deepcopy`` gives it."""
+    """A copy of a tree, as ``copy.deepcopy`` makes it."""
     copy = _without_children(tree)
-    left = [(tree, copy)]
-    while left:
-        node, its_copy = left.pop()
+    remaining = [(tree, copy)]
+    while remaining:
+        node, its_copy = remaining.pop()
         for key, value in node.args.items():
             if isinstance(value, Expr):
                 child = its_copy.args[key] = _without_children(value)
                 child.parent, child.arg_key = its_copy, key
-                left.append((value, child))
+                remaining.append((value, child))
             elif type(value) is list:
                 children = its_copy.args[key] = value.copy()
                 for index, each in enumerate(value):
                     if isinstance(each, Expr):
                         child = children[index] = _without_children(each)
                         child.parent, child.arg_key, child.index = its_copy, key, index
-                        left.append((each, child))
+                        remaining.append((each, child))
             else:
                 its_copy.args[key] = value
     return copy

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @cache
 def bind_models() -> None:
-    """Make ``from pyspark.sql import functions`` mean SQLFrame's, in this process."""
+    """Make ``from pyspark.sql import functions`` import SQLFrame's in this process."""
     sqlframe.activate("duckdb")
     hasten_plans()
 
@@ -36,15 +36,15 @@ class Session:
     """A database in memory, and its tables and views as DataFrames.
 
     Attributes:
-        connection: of DuckDB.
+        connection: the connection to DuckDB.
     """
 
     def __init__(self, config: Mapping[str, Any], time_zone: str) -> None:
-        """Open it.
+        """Open the database.
 
         Args:
-            config: DuckDB's settings, on top of those that every session has.
-            time_zone: in which days and local times are meant.
+            config: DuckDB's settings, in addition to those of every session.
+            time_zone: the time zone of days and local times.
         """
         self.connection = duckdb.connect(
             config={
@@ -59,7 +59,7 @@ class Session:
 
     @cached_property
     def sqlframe(self) -> Any:
-        """The session that PySpark's models run in."""
+        """SQLFrame's session, in which the models run."""
         return DuckDBSession(self.connection)
 
     def judge(
@@ -70,18 +70,18 @@ class Session:
         memory: int | None,
         into: Callable[[str], str],
     ) -> None:
-        """Judge every line of these ranges once.
+        """Apply a rule to every line of these ranges once.
 
         Args:
-            ranges: where the lines are.
+            ranges: the ranges of lines.
             fields: the kind of each field, by its name.
-            rule: as ``Engine.read_lines`` has it.
-            memory: the bytes that a line may need; None: as many as there are.
-            into: makes of the query for the verdicts a statement that stores them.
+            rule: the rule, as in ``Engine.read_lines``.
+            memory: the bytes that a line may need; None sets no limit.
+            into: makes the statement that stores the result of the query for the rule.
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.
-            RunError: a line needs more memory, or was not judged once.
+            RunError: a line needs more memory, or DuckDB did not judge each line once.
         """
         [(threads,)] = self.connection.sql(
             "SELECT current_setting('threads')"
@@ -90,14 +90,14 @@ class Session:
         name = self.new_name()
         self.connection.register(name, lines)
         objects = self.view(objects_query(name, self.register(plain_line), fields))
-        # Or DuckDB joins the few rows of a chunk of long lines with those of the next
-        # chunks, and holds them all.
+        # Otherwise DuckDB collects the few rows of chunks of long lines until it has
+        # many rows, and keeps all of these chunks in memory.
         self.connection.execute("SET enable_caching_operators = false")
         try:
             statement = into(sql_of(rule(objects, self.rewrite)))
             [(judged,)] = self.connection.execute(statement).fetchall()
         except Exception as error:
-            # DuckDB knows that the lines have ended in an error, but not in which.
+            # DuckDB's own error does not name the error that ended the lines.
             raise lines.error or error from error
         finally:
             self.connection.execute("RESET enable_caching_operators")
@@ -112,10 +112,10 @@ class Session:
     def rewrite(
         self, rows: "DataFrame", columns: Mapping[str, TextFunction]
     ) -> "DataFrame":
-        """The rows, with these columns put as text through Python functions."""
+        """The rows, with these columns as the texts that Python functions return."""
         from pyspark.sql import functions as F
 
-        # DuckDB calls a function for NULL as well, which takes longer than to ask.
+        # DuckDB would call the function for NULL, too; a test for NULL is faster.
         return rows.withColumns(
             {
                 name: F.when(
@@ -127,7 +127,7 @@ class Session:
         )
 
     def register(self, function: TextFunction) -> str:
-        """The name by which SQL calls a Python function."""
+        """Make a Python function known to SQL; returns its name there."""
         name = self.new_name()
         self.connection.create_function(
             name,
@@ -139,22 +139,22 @@ class Session:
         return name
 
     def view(self, query: str) -> "DataFrame":
-        """A query's rows, computed when they are used."""
+        """The rows of a query, which is run whenever they are used."""
         view = self.new_name()
         self.connection.execute(f"CREATE VIEW {view} AS {query}")
         return self.table(view)
 
     def table(self, name: str) -> "DataFrame":
         """The rows of a table or view."""
-        # Left to itself, SQLFrame asks for the columns in four queries of its own.
+        # Without this, SQLFrame runs four queries to find the columns.
         described = self.connection.execute(f"DESCRIBE {name}").fetchall()
         columns = {column: _spark_type(type_) for column, type_, *_ in described}
         self.sqlframe.catalog.add_table(name, columns)
-        # SQLFrame's DataFrame is no PySpark one to a type checker.
+        # To a type checker, SQLFrame's DataFrame is not PySpark's.
         return cast("DataFrame", self.sqlframe.table(name))
 
     def new_name(self) -> str:
-        """A name that nothing has yet."""
+        """A name that is not in use yet."""
         self._names += 1
         return f"product_events_{self._names}"
 

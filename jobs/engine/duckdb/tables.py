@@ -22,8 +22,8 @@ def read_query(table: Table, files: TableFiles) -> str:
     if table.partition:
         value = identifier(table.partition.name)
         if files.files[0].partition is not None:
-            # Not DuckDB's own way: it takes every folder for a partition, those above
-            # the table too, and its value for that of a column.
+            # DuckDB's hive_partitioning takes every folder of a path for a partition,
+            # also those above the table, and lets them replace columns of the file.
             start = len(str(files.folder / table.partition.name)) + 2
             value = f"split_part(filename[{start}:], '/', 1)"
         columns.append(cast(value, table.partition))
@@ -38,7 +38,7 @@ def write_query(
 ) -> str:
     """SQL that writes the rows of a query, and returns a row for each file.
 
-    No name of a file is used twice.
+    Each file gets a name that no other file ever has.
     """
     columns = ", ".join(cast(identifier(c.name), c) for c in table.schema)
     target = text(folder)
@@ -79,7 +79,7 @@ def data_files(
 
 
 def no_rows_query(table: Table) -> str:
-    """SQL for no rows of a table."""
+    """SQL that gives the columns of a table, and no rows."""
     columns = ", ".join(cast("NULL", column) for column in table.schema)
     return f"SELECT {columns} LIMIT 0"
 
@@ -90,5 +90,5 @@ def cast(value: str, column: Column) -> str:
 
 
 def paths(files: Iterable[Path]) -> str:
-    """A list of files for DuckDB, which takes ``*``, ``?`` and ``[`` for a glob."""
+    """SQL for a list of files; DuckDB reads ``*``, ``?`` and ``[`` as a glob."""
     return "[" + ", ".join(text(glob.escape(str(path))) for path in files) + "]"

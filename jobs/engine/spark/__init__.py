@@ -1,1 +1,1 @@
-"""The models on Apache Spark: local, or wherever SPARK_MASTER points."""
+"""The Spark engine: local, or on the cluster that SPARK_MASTER names."""

@@ -1,4 +1,4 @@
-"""Spark's session, and what it does with rows."""
+"""The Spark engine: Spark computes rows, and reads and writes their files."""
 
 import logging
 import re
@@ -36,16 +36,16 @@ _LEAST_MEGABYTES = 512
 _BYTES_PER_TASK = 48_000_000
 _BYTES_PER_SHUFFLE_PARTITION = 64 * 1024 * 1024
 
-# How long a task may take to see that it was cancelled.
+# How long a cancelled task may take to end.
 _LAST_TASKS_SECONDS = 10
 
-# To end a session whose last call may have been interrupted.
+# How often to try to end a session whose last call may have been interrupted.
 _ATTEMPTS = 3
 
 
 class SparkEngine(Engine):
     def __init__(self, settings: RunSettings, scratch: Path) -> None:
-        """Start a session, or join the one that runs, which then outlives this engine.
+        """Start a session, or join the one that runs; close() then leaves it running.
 
         Raises:
             SettingError: MEMORY_LIMIT is less than Spark takes.
@@ -68,19 +68,20 @@ class SparkEngine(Engine):
             self._session = builder.getOrCreate()
         except Exception as error:
             *_, root = [None, *causes(thrown(error))]
-            told = str(root.getMessage() if root else error)
+            message = str(root.getMessage() if root else error)
             raise RunError(
-                f"Spark does not start: {told.splitlines()[0]} (its settings:"
+                f"Spark does not start: {message.splitlines()[0]} (its settings:"
                 f" SPARK_MASTER={settings.spark_master}, SPARK_PROPERTIES)"
             ) from error
         if settings.log_level != "DEBUG":
-            # It prints a traceback when the JVM is gone, which to_run_error() tells of.
+            # When the JVM is gone, the server prints a traceback. to_run_error() gives
+            # the user one line instead.
             server = self._session.sparkContext._accumulatorServer
             server.handle_error = _do_nothing  # type: ignore[method-assign, assignment]
         self._session.conf.set(
             "spark.sql.session.timeZone", settings.reporting_timezone
         )
-        # Otherwise PySpark has its workers run whatever ``python3`` is there.
+        # Otherwise PySpark runs its workers with the ``python3`` that the PATH has.
         context = self._session.sparkContext
         context.pythonExec = str(context.getConf().get("spark.pyspark.python"))
         self._cached: list[DataFrame] = []
@@ -90,9 +91,9 @@ class SparkEngine(Engine):
         return self._session
 
     def bind_models(self) -> None:
-        # ``pyspark.sql`` is Spark's own, and needs nothing.
+        # ``pyspark.sql`` is Spark's own, so there is nothing to bind.
         if self.settings.log_level != "DEBUG":
-            # Py4J logs what it raises with its traceback, unless somebody listens.
+            # Without a handler, Py4J prints a traceback of each error that it raises.
             logging.getLogger().addHandler(logging.NullHandler())
 
     def read_lines(
@@ -126,15 +127,15 @@ class SparkEngine(Engine):
 
     def read(self, table: Table, files: TableFiles) -> DataFrame:
         self._fit_shuffles(files.size)
-        # Given a schema, Spark looks for none, and takes the partition's type from it.
+        # With a schema, Spark looks for none, and knows the type of the partition.
         reader = self._session.read.schema(_schema(table))
         return reader.option("basePath", str(files.folder)).parquet(
             *map(_pattern, files.paths)
         )
 
     def write(self, table: Table, rows: DataFrame, folder: Path) -> list[DataFile]:
-        # Rebalancing brings a partition's rows together, splits what is too large for a
-        # file, and joins what is too small for a task.
+        # The hint brings the rows of a partition together. Spark then splits partitions
+        # that are too large for a file, and joins those that are too small for a task.
         typed = rows.select(
             *(F.col(c.name).cast(c.type).alias(c.name) for c in table.schema)
         )
@@ -182,7 +183,7 @@ class SparkEngine(Engine):
             f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`"
             for column in table.schema
         )
-        # A view in a schema is a text, which names no list of files.
+        # Spark stores such a view as SQL, which can name a folder but no list of files.
         folder = _pattern(files.folder).replace("`", "``")
         self._session.sql(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
         self._session.sql(
@@ -197,20 +198,20 @@ class SparkEngine(Engine):
         is_from_java = thrown(error) is not None
         if isinstance(error, Py4JError | ConnectionError) and not is_from_java:
             return RunError("Spark's JVM is gone: it was killed, or is out of memory")
-        said = [str(cause.toString()) for cause in causes(thrown(error))]
-        return self._run_error(said) if said else error
+        messages = [str(cause.toString()) for cause in causes(thrown(error))]
+        return self._run_error(messages) if messages else error
 
-    def _run_error(self, said: Sequence[str]) -> RunError:
-        if is_out_of_memory(said):
+    def _run_error(self, messages: Sequence[str]) -> RunError:
+        if is_out_of_memory(messages):
             return self.out_of_memory(f"{_LEAST_MEGABYTES}MB")
-        return self.out_of_space() if is_out_of_space(said) else run_error(said)
+        return self.out_of_space() if is_out_of_space(messages) else run_error(messages)
 
     def close(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            # Once Java is done with a call that was interrupted, Py4J cuts all of its
-            # connections, new ones as well: then it has to be asked again. A JVM that
-            # is gone has nothing to release.
+            # When Java finishes a call that was interrupted, Py4J closes all of its
+            # connections, also the one in use here. The next attempt opens a new one.
+            # If the JVM is gone, there is nothing to end.
             for _ in range(_ATTEMPTS):
                 with suppress(Py4JError, ConnectionError):
                     self._end()
@@ -220,16 +221,16 @@ class SparkEngine(Engine):
         if self._joined:
             self.uncache()
             return
-        # What is cut short would tell of it, even after the run's last word.
+        # Cancelled tasks would log errors, even after the last line of the run.
         self._session.sparkContext.setLogLevel("OFF")
         self._end_tasks()
         self._session.stop()
 
     def _end_tasks(self) -> None:
-        """Cancel what a run that failed or was stopped has left at work.
+        """Cancel the tasks of a run that failed or was stopped, and wait for their end.
 
-        Spark's own end does not wait for tasks, and one that goes on writes where the
-        run cleans up behind itself.
+        Spark's own stop() does not wait. A task that goes on would write to folders
+        that the run removes at the same time.
         """
         context = self._session.sparkContext
         tracker = context._jsc.sc().statusTracker()
@@ -242,7 +243,7 @@ class SparkEngine(Engine):
             time.sleep(0.05)
 
     def _fit_shuffles(self, size: int) -> None:
-        """Enough shuffle partitions for these bytes; adaptive execution joins them."""
+        """Set enough shuffle partitions for these bytes; Spark joins small ones."""
         least = self._session.sparkContext.defaultParallelism
         wanted = max(least, size // _BYTES_PER_SHUFFLE_PARTITION)
         key = "spark.sql.shuffle.partitions"
@@ -254,20 +255,20 @@ def _do_nothing(*_: object) -> None: ...
 
 
 def _packed_together(ranges: Sequence[LineRange], size: int) -> list[list[LineRange]]:
-    """The ranges in groups, each of at least this many bytes but for the last."""
+    """The ranges in groups of at least this many bytes; the last may have fewer."""
     groups: list[list[LineRange]] = []
-    left = 0
+    missing = 0
     for lines in ranges:
-        if left <= 0:
+        if missing <= 0:
             groups.append([])
-            left = size
+            missing = size
         groups[-1].append(lines)
-        left -= lines.end - lines.start
+        missing -= lines.end - lines.start
     return groups
 
 
 def _pattern(path: Path) -> str:
-    """A path for Spark, which takes these characters for a glob."""
+    """A path with escapes, since Spark reads these characters as a glob."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
 
 

@@ -1,4 +1,4 @@
-"""What an error of Spark means for the user: Java says it, in one of its causes."""
+"""Errors of Spark as errors for the user; one of Java's causes has the reason."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,28 +17,28 @@ def thrown(error: Exception) -> Any:
 
 
 def causes(thrown: Any) -> Iterator[Any]:
-    """A Java exception and what caused it, the root last."""
+    """A Java exception and its causes, the root cause last."""
     while thrown is not None:
         yield thrown
         thrown = thrown.getCause()
 
 
-def is_out_of_memory(said: Sequence[str]) -> bool:
-    """Whether an error means that, by what it and its causes say."""
-    return any("OutOfMemory" in text for text in said)
+def is_out_of_memory(messages: Sequence[str]) -> bool:
+    """Whether memory ran out, by the messages of an error and its causes."""
+    return any("OutOfMemory" in message for message in messages)
 
 
-def is_out_of_space(said: Sequence[str]) -> bool:
-    """Whether an error means that a disk is full, by what it and its causes say."""
-    return any("No space left on device" in text for text in said)
+def is_out_of_space(messages: Sequence[str]) -> bool:
+    """Whether a disk is full, by the messages of an error and its causes."""
+    return any("No space left on device" in message for message in messages)
 
 
-def run_error(said: Sequence[str]) -> RunError:
-    """What to tell the user of any other error."""
-    for text in said:
-        if unreadable := _UNREADABLE.search(text):
+def run_error(messages: Sequence[str]) -> RunError:
+    """The error to show to the user, by the messages of an error and its causes."""
+    for message in messages:
+        if unreadable := _UNREADABLE.search(message):
             path = unquote(unreadable["path"])
-            return InputError(f"{path}: cannot be read: {said[-1].splitlines()[0]}")
-        if raised := _RAISED_IN_PYTHON.findall(text):
+            return InputError(f"{path}: cannot be read: {messages[-1].splitlines()[0]}")
+        if raised := _RAISED_IN_PYTHON.findall(message):
             return RunError(f"in a worker of Spark: {raised[-1]}")
-    return RunError(said[-1].splitlines()[0])
+    return RunError(messages[-1].splitlines()[0])

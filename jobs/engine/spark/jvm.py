@@ -1,4 +1,4 @@
-"""The JVM that Spark's driver runs in: which Java, and with what settings."""
+"""The JVM of Spark's driver: its version of Java and its settings."""
 
 import re
 import shlex
@@ -19,11 +19,15 @@ _DEFAULT_MEMORY = "4GB"
 
 
 def require_java() -> None:
-    """Raise RunError with what to install unless a Java that Spark takes is there."""
+    """Check that there is a version of Java that Spark runs on.
+
+    Raises:
+        RunError: there is none; the message says what to install.
+    """
     # The shell finds Java as Spark's own scripts do.
-    asked = '"${JAVA_HOME:+$JAVA_HOME/bin/}java" -version'
-    shown = subprocess.run(["sh", "-c", asked], capture_output=True, text=True)
-    version = re.search(r'version "(\d+)', shown.stderr)
+    command = '"${JAVA_HOME:+$JAVA_HOME/bin/}java" -version'
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    version = re.search(r'version "(\d+)', ended.stderr)
     if not version or int(version.group(1)) < _OLDEST_JAVA:
         raise RunError(
             f"ENGINE=spark needs Java {_OLDEST_JAVA} or later: install"
@@ -33,59 +37,59 @@ def require_java() -> None:
 
 
 def configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
-    """The settings of Spark, which SPARK_PROPERTIES overrides."""
-    of_spark = {
+    """The settings of Spark; SPARK_PROPERTIES overrides them."""
+    properties = {
         "spark.pyspark.python": sys.executable,
         "spark.sql.adaptive.enabled": "true",
-        # Java compiles no longer method: Spark then has smaller ones of it.
+        # Java does not compile longer methods. Spark then generates smaller ones.
         "spark.sql.codegen.hugeMethodLimit": "8000",
-        # A path is one of this machine, whatever a cluster's default is.
+        # Paths are local, whatever the default of a cluster is.
         "spark.hadoop.fs.defaultFS": "file:///",
-        "spark.sql.shuffle.partitions": "1",  # grows with what is read
-        # What is held is read a few times, and then gone.
+        "spark.sql.shuffle.partitions": "1",  # _fit_shuffles() raises it
+        # Cached rows are read a few times only, so compressing them does not pay.
         "spark.sql.inMemoryColumnarStorage.compressed": "false",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-        # A week such as 2021-01 would be taken for a day.
+        # Otherwise Spark takes a week such as 2021-01 for a date.
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        # It takes PyArrow, and what comes to Python is small.
+        # Arrow needs PyArrow, and only small results come to Python.
         "spark.sql.execution.arrow.pyspark.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        # Beside extraJavaOptions, which are the user's.
+        # The user may set extraJavaOptions, which Spark adds to these.
         "spark.driver.defaultJavaOptions": shlex.join(
             _java_options(dict(settings.spark_properties))
         ),
-        # Folders of a file system are listed sooner than tasks are started for them.
+        # Listing folders takes less time than starting Spark tasks that list them.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     }
     if settings.spark_master.startswith("local"):
-        # Nobody on the network has to reach this driver.
-        of_spark |= dict.fromkeys(
+        # No other machine has to reach this driver.
+        properties |= dict.fromkeys(
             ("spark.driver.bindAddress", "spark.driver.host"), "127.0.0.1"
         )
-        # Hadoop's default puts a file of checksums beside each, which nobody reads, and
-        # starts a process to set the mode of that file, too.
-        of_spark["spark.hadoop.fs.file.impl"] = (
+        # Hadoop's default writes a checksum file beside each file, which nobody reads.
+        # It also starts a process to set the mode of the checksum file.
+        properties["spark.hadoop.fs.file.impl"] = (
             "org.apache.hadoop.fs.RawLocalFileSystem"
         )
     memory = settings.memory_limit or _DEFAULT_MEMORY
-    of_spark["spark.driver.memory"] = memory.removesuffix("B")
-    return of_spark | dict(settings.spark_properties)
+    properties["spark.driver.memory"] = memory.removesuffix("B")
+    return properties | dict(settings.spark_properties)
 
 
 def _java_options(properties: Mapping[str, str]) -> Iterator[str]:
-    # Nobody waits for an answer in between, so that the faster collector may pause. The
-    # user's is in its place, since Java takes no two.
+    # This collector takes less time in all, but pauses longer, which does not matter to
+    # a batch job. If the user sets a collector, Java gets only that one.
     if not _COLLECTOR.search(properties.get("spark.driver.extraJavaOptions", "")):
         yield "-XX:+UseParallelGC"
-    # Java's second compiler takes a quarter of a long run's processor time: less, if it
-    # copies fewer methods into their callers.
+    # Java's second compiler takes a quarter of a long run's processor time. It takes
+    # less if it inlines fewer methods.
     yield from _LESS_INLINING.read_text().split()
     yield f"-Dlog4j2.configurationFile={_LOGGING}"
     if _CLASS_ARCHIVE.exists():
-        # One of another Java is left alone, which the JVM would tell of.
+        # Java ignores an archive of another Java version; this hides its warning.
         yield f"-XX:SharedArchiveFile={_CLASS_ARCHIVE}"
         yield "-Xlog:disable"

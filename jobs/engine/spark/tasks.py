@@ -1,4 +1,4 @@
-"""What a task of Spark does with lines: DuckDB judges them, and Parquet takes them.
+"""A Spark task in which DuckDB judges lines and writes them to a Parquet file.
 
 A worker needs the packages of requirements/run.txt and the project itself.
 """
@@ -19,12 +19,12 @@ from jobs.quoting import text
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of the lines of a task.
+    """The result of a task.
 
     Attributes:
-        path: the Parquet file that has a row for each.
-        error: what the user is to be told if it does not.
-        failure: what DuckDB said, if it could not go on.
+        path: the Parquet file that has a row for each line.
+        error: the error for the user, if the task failed.
+        failure: the message of DuckDB, if DuckDB failed.
     """
 
     path: Path
@@ -33,7 +33,7 @@ class Judged:
 
 
 def pickled_rule(rule: Rule) -> bytes:
-    """A rule as :class:`JudgingTask` takes it."""
+    """A rule in the form that :class:`JudgingTask` takes."""
     return bytes(cloudpickle.dumps(rule))  # type: ignore[no-untyped-call]
 
 
@@ -42,10 +42,10 @@ class JudgingTask:
     """Judges lines on a worker.
 
     Attributes:
-        judge: the rule of ``Engine.read_lines``, pickled, so that its modules are
-            imported where ``pyspark.sql.functions`` means DuckDB's.
+        judge: the rule of ``Engine.read_lines``, pickled. The worker imports its
+            modules only after it has bound the models to DuckDB.
         fields: the kind of each field, by its name.
-        folder: where Parquet files go, which every worker and the driver see.
+        folder: the folder of the Parquet files, which every worker and the driver see.
         time_zone: REPORTING_TIMEZONE.
     """
 
@@ -61,9 +61,9 @@ class JudgingTask:
 
         bind_models()
         judge = cloudpickle.loads(self.judge)
-        # A name of its own: Spark may run a task twice.
+        # Spark may run a task twice, so the name has to be new each time.
         path = self.folder / f"{uuid4()}.parquet"
-        # Spark gives each of its cores a task.
+        # Spark runs one task on each core.
         config = {"threads": 1, "temp_directory": f"{path}.spill"}
         session = Session(config, self.time_zone)
         try:
@@ -77,7 +77,7 @@ class JudgingTask:
         except RunError as error:
             return Judged(path, error=error)
         except duckdb.Error as error:
-            # Spark would tell of an exception on its own, with a traceback.
+            # Spark would print an exception itself, with a traceback.
             return Judged(path, failure=f"{type(error).__name__}: {error}")
         finally:
             session.close()
