@@ -19,7 +19,7 @@ PIPELINE = JOBS if ENGINE == "duckdb" else JOBS[:-1]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
         code: its exit code.
