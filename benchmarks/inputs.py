@@ -41,7 +41,7 @@ _CHUNK = 1 << 20
 
 
 def made_events(events: int, shape: str = EVEN) -> Path:
-    """The directory of this many events; they are made if they are not there yet."""
+    """The directory of this many events, which are made if they do not exist yet."""
     edition = hashlib.sha256(GENERATOR.read_bytes() + Path(__file__).read_bytes())
     made = CACHE / f"events-{events}-{shape}-{edition.hexdigest()[:8]}"
     if made.is_dir():

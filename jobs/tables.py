@@ -165,7 +165,7 @@ REJECTED_EVENTS = Table(
         Column("source_file", "STRING", "file of the line, relative to the input"),
     ),
     Column("reason", "STRING", "the first rule that the line breaks"),
-    shown_by=("source_file",),  # never by what a rejected line holds
+    shown_by=("source_file",),  # never by a value of a rejected line
 )
 
 _SESSION_COLUMNS = (

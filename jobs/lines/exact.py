@@ -88,7 +88,7 @@ def plain_line(line: str | None) -> str | None:
 
 
 def plain_long_line(line: bytes | memoryview) -> str | None:
-    """As :func:`plain_line`, for UTF-8; only the texts of fields take memory."""
+    """The result of :func:`plain_line`; only the texts of fields take memory."""
     if any(escape["half"] for escape in _ESCAPES_IN_BYTES.finditer(line)):
         return None
     try:

@@ -52,7 +52,7 @@ def with_gap_session_id(events: DataFrame, timeout_minutes: int) -> DataFrame:
     The id is ``{user_id}-{microseconds since 1970 of the session's first event}``.
     """
     in_order = Window.partitionBy("user_id").orderBy("timestamp")
-    # A range frame takes events of one instant together, so their order is no matter.
+    # A range takes events of one instant together, so their order does not matter.
     until_now = in_order.rangeBetween(Window.unboundedPreceding, Window.currentRow)
     instant = F.unix_micros("timestamp")
     opening = F.when(starts_session(timeout_minutes, in_order), instant)

@@ -82,5 +82,5 @@ class Storage(Protocol):
         ...
 
     def delete(self, path: Path) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         ...

@@ -1,4 +1,4 @@
-"""The file system as a storage. Calls that only some systems have stand here."""
+"""The file system as a storage. Only here are calls that some systems lack."""
 
 import ctypes
 import errno
@@ -174,7 +174,7 @@ def hard_link(source: Path, target: Path) -> None:
 
 
 def link(source: Path, target: Path) -> bool:
-    """Give a file a second name, or copy it if there are no hard links; then False."""
+    """Give a file a second name; returns False if it had to be copied instead."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         hard_link(source, target)

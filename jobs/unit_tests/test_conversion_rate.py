@@ -1,4 +1,4 @@
-"""Who converts, and which cohort weeks are shown."""
+"""The users who convert, and the weeks of cohorts."""
 
 from datetime import date
 
@@ -15,7 +15,7 @@ MONDAY = "2020-12-28T00:00:00Z"
 
 @pytest.fixture
 def summary_of(table, rows_of):
-    """weekly_summary as (week, registered, converted, percent)."""
+    """Gives weekly_summary as (week, registered, converted, percent)."""
 
     def summarize(registrations, loads, mode="first", offset=1):
         registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
@@ -34,7 +34,7 @@ def summary_of(table, rows_of):
 
 @pytest.fixture
 def weeks_of(table, rows_of):
-    """weekly_summary as (week, week_start, is_complete)."""
+    """Gives weekly_summary as (week, week_start, is_complete)."""
 
     def weeks(registrations, loads, mode="first", offset=1):
         registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
@@ -56,7 +56,7 @@ def summary(registrations, loads, mode, offset):
 
 @pytest.fixture
 def retention_of(table, rows_of):
-    """weekly_retention, from the registration week to is_complete."""
+    """Gives weekly_retention, from the registration week to is_complete."""
 
     def follow(registrations, loads, weeks=12):
         registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
@@ -81,7 +81,7 @@ def retention_of(table, rows_of):
     return follow
 
 
-def test_a_registration_is_the_earliest_and_at_equal_times_of_the_smallest_channel(
+def test_a_registration_is_the_earliest_and_at_equal_times_has_the_smallest_channel(
     table, rows_of
 ):
     rows = table(
@@ -122,7 +122,7 @@ def test_the_week_after_is_counted_in_weeks_not_in_days(summary_of):
     assert summary_of(registered, loads) == [("2020-53", 3, 2, 67)]
 
 
-def test_first_asks_for_the_earliest_load_of_all(summary_of):
+def test_with_first_only_the_earliest_load_counts(summary_of):
     registered = [[MONDAY, 1, None], [MONDAY, 2, None]]
     loads = [
         ["2020-12-20T00:00:00Z", 1],
@@ -161,7 +161,7 @@ def test_days_and_weeks_are_those_of_the_reporting_time_zone(open_here):
     rows = summary(registered, loads, "first", 1)
     start = date(2020, 12, 28)
     assert collected(engine, rows) == [(start, 1, 1, 100, False, "2020-53")]
-    # The week after 2020-53 ends with Sunday, in New York.
+    # The week after 2020-53 ends at the end of Sunday in New York.
     for newest, is_complete in (("04:59:59", False), ("05:00:00", True)):
         later = data_frame(engine, LOADS, [[f"2021-01-11T{newest}Z", 2]])
         rows = summary(registered, loads.union(later), "first", 1)
@@ -189,7 +189,7 @@ def test_a_week_is_complete_when_the_week_that_decides_is_over(
     assert rows == [("2020-53", date(2020, 12, 28), is_complete)]
 
 
-def test_a_registration_is_an_app_event_that_ends_a_week_as_well(weeks_of):
+def test_a_registration_also_ends_a_week(weeks_of):
     registered = [[MONDAY, 1, None], ["2021-01-11T00:00:00Z", 2, None]]
     assert weeks_of(registered, []) == [
         ("2020-53", date(2020, 12, 28), True),
@@ -197,7 +197,7 @@ def test_a_registration_is_an_app_event_that_ends_a_week_as_well(weeks_of):
     ]
 
 
-def test_an_unfinished_week_has_no_rate_and_one_not_begun_no_row(retention_of):
+def test_an_unfinished_week_has_no_rate_and_a_future_week_no_row(retention_of):
     registered = [
         [MONDAY, 1, None],
         [MONDAY, 2, None],
@@ -220,7 +220,7 @@ def test_a_week_has_ended_with_the_first_event_of_the_next(retention_of):
     assert retention_of([[MONDAY, 1, None]], next_week)[0][-1] is True
 
 
-def test_a_cohort_is_followed_for_as_many_weeks_as_asked(retention_of):
+def test_a_cohort_is_followed_for_as_many_weeks_as_set(retention_of):
     rows = retention_of([[MONDAY, 1, None]], [["2021-03-01T00:00:00Z", 1]], weeks=2)
     assert [row[2] for row in rows] == [0, 1, 2]
 

@@ -1,4 +1,4 @@
-"""Which table a line belongs to, or why it is rejected."""
+"""The table that a line belongs to, or the reason to reject it."""
 
 import codecs
 import gzip
@@ -35,12 +35,12 @@ PLAYBACK = {
 
 @pytest.fixture
 def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """Judges lines as the content of one file; a row per line, in their order."""
+    """Judges lines; gives a row per line, in their order."""
 
     def judge(*lines: str | bytes | dict[str, Any]) -> list[dict[str, Any]]:
         folder = tmp_path / "in"
         folder.mkdir()
-        # A file each keeps the order, which no engine promises.
+        # No engine keeps the order of lines, so each line has a file.
         for i, line in enumerate(lines):
             text = json.dumps(line) if isinstance(line, dict) else line
             content = text.encode() if isinstance(text, str) else text
@@ -61,7 +61,7 @@ def files_in(folder: Path) -> Sequence[EventFile]:
 
 
 def with_verdict(lines: Any, _: Any) -> Any:
-    """The rules' own judgement, with every field and outcome beside it."""
+    """A rule that judges lines, and keeps every field and the outcome."""
     return (
         lines.transform(model.with_typed_fields)
         .withColumn("reason", model.rejection())
@@ -71,10 +71,10 @@ def with_verdict(lines: Any, _: Any) -> Any:
 
 
 def as_read(lines: Any, _: Any) -> Any:
-    """A rule that refuses what is no object, and keeps every line as ``line``."""
-    is_refused = ~F.col("is_object")
+    """A rule that rejects what is no object, and keeps every line as ``line``."""
+    is_rejected = ~F.col("is_object")
     return lines.withColumns(
-        {"line": F.col("raw"), "raw": F.when(is_refused, F.col("raw"))}
+        {"line": F.col("raw"), "raw": F.when(is_rejected, F.col("raw"))}
     )
 
 
@@ -142,7 +142,7 @@ def test_json_of_any_layout_is_read(judged):
     assert verdicts(judged(*lines)) == ["app_loaded"] * len(lines)
 
 
-def test_of_a_repeated_key_the_first_counts(judged):
+def test_the_first_value_of_a_repeated_key_counts(judged):
     [row] = judged('{"event": "a", "event": "registered", "\\u0065vent": null}')
     assert (row["outcome"], row["detail"]) == ("ignored", "a")
 
@@ -331,7 +331,7 @@ def test_a_text_field_takes_numbers_and_booleans_as_they_are_written(judged):
 
 
 @pytest.mark.parametrize("number", ["1.50", "1e3", "-2.50E-7"])
-def test_a_number_is_as_it_is_written_wherever_it_stands(judged, number):
+def test_a_number_keeps_its_digits_wherever_it_is_in_a_line(judged, number):
     keys = ("app_version", "app\\u005fversion")
     colons = (":", " :", "\t:\t")
     ends = ("}", " }", '\t, "x": 1}', ',"timestamp":"2021-01-01 10:00:00.5 "}')
@@ -344,7 +344,7 @@ def test_a_number_is_as_it_is_written_wherever_it_stands(judged, number):
     assert {row["app_version"] for row in rows} == {number}
 
 
-def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
+def test_lines_may_have_any_line_end_and_blank_ones_do_not_count(
     engine, tmp_path, rows_of
 ):
     (tmp_path / "in").mkdir()
@@ -364,7 +364,7 @@ def test_lines_are_told_apart_by_any_line_end_and_blank_ones_do_not_count(
     )
 
 
-def test_bytes_that_are_no_utf_8_are_malformed_and_kept_as_replaced(judged):
+def test_a_line_with_bad_utf_8_is_malformed_and_stored_with_replacements(judged):
     good = json.dumps(APP).encode()
     rows = judged(
         good[:-1] + b', "x": "\xff\xe2\x82"}',
@@ -381,7 +381,9 @@ def test_bytes_that_are_no_utf_8_are_malformed_and_kept_as_replaced(judged):
     assert rows[3]["raw"] == rows[4]["raw"] == "\ufffd" + json.dumps(APP)
 
 
-def test_a_file_with_an_odd_line_keeps_its_other_lines(engine, tmp_path, rows_of):
+def test_a_line_that_needs_exact_reading_changes_no_other_line(
+    engine, tmp_path, rows_of
+):
     (tmp_path / "in").mkdir()
     long = '{"event": "' + "x" * 3_000_000 + '"}'
     for name, content in {
@@ -428,9 +430,7 @@ def test_nul_is_text_where_it_is_escaped_and_malformed_where_it_is_not(judged):
     ]
 
 
-def test_a_key_that_comes_late_is_read_as_one_that_comes_early(
-    engine, tmp_path, rows_of
-):
+def test_a_key_that_only_late_lines_have_is_read(engine, tmp_path, rows_of):
     (tmp_path / "in").mkdir()
     lines = ['{"event": "page_view"}'] * 60_000
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
@@ -475,15 +475,15 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path, rows_o
         (tmp_path / "in" / "b.json").unlink(missing_ok=True)
         return as_read(lines, rewrite)
 
-    with pytest.raises(Exception) as failed:  # each engine has its own
+    with pytest.raises(Exception) as failed:  # each engine raises another error
         files = files_in(tmp_path / "in")
         rows_of(engine.read_lines(files, FIELDS, as_read_too_late))
-    explained = engine.to_run_error(failed.value)
-    assert isinstance(explained, InputError)
-    assert str(explained).startswith(f"{tmp_path}/in/b.json: ")
+    error = engine.to_run_error(failed.value)
+    assert isinstance(error, InputError)
+    assert str(error).startswith(f"{tmp_path}/in/b.json: ")
 
 
-def test_equal_rows_are_stored_once_whatever_their_dropped_fields_say(table, rows_of):
+def test_equal_rows_are_stored_once_whatever_their_dropped_fields_are(table, rows_of):
     schema = (
         "reason STRING, event_name STRING, event STRING, instant TIMESTAMP,"
         " initiator_id BIGINT, device_type STRING"
@@ -505,7 +505,7 @@ def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     assert rows_of(model.only_playback_events(judged)) == []
 
 
-def test_lines_beyond_the_rows_of_their_table_are_duplicates():
+def test_lines_in_excess_of_the_rows_of_their_table_are_duplicates():
     tally = [
         model.Tally("user_registration", None, 3),
         model.Tally("playback_events", None, 2),
@@ -526,12 +526,12 @@ def test_lines_beyond_the_rows_of_their_table_are_duplicates():
     assert account.read == sum(lines for _, _, lines in account.entries())
 
 
-def test_no_lines_are_an_account_of_nothing():
+def test_the_account_of_no_lines_is_empty():
     nothing = {"app_loaded": 0}
     assert line_account([], nothing) == LineAccount(0, nothing, nothing, {}, {})
 
 
-def test_of_users_with_one_id_the_greatest_stays(engine, tmp_path, rows_of):
+def test_the_greatest_row_of_each_user_stays(engine, tmp_path, rows_of):
     (tmp_path / "users.csv").write_text(
         "gender,user_id,signup_date,extra,age_group,subscription_tier\n"
         "f,u1,2021-01-01,x,18-24,free\n"

@@ -1,4 +1,4 @@
-"""What is hidden of a rejected line, and how an id becomes a pseudonym."""
+"""Rejected lines hide addresses and ids, and an id becomes a pseudonym."""
 
 import hashlib
 import hmac
@@ -55,7 +55,7 @@ def test_an_address_is_masked_however_it_is_written(line, shown):
         assert concealing(KEY)(line) == shown
 
 
-# A line beyond LONG_LINE has its pieces put together in another way.
+# A line of more than LONG_LINE is put together from pieces in another way.
 @pytest.mark.parametrize(
     "length",
     [LONG_LINE // 8, pytest.param(LONG_LINE * 5 // 4, marks=pytest.mark.slow)],
@@ -66,7 +66,7 @@ def test_time_grows_no_faster_than_the_line(part, length):
     assert grows_no_faster(concealing(KEY), line, line * 4, times=4)
 
 
-def test_a_pseudonym_is_an_hmac_and_no_id_stays_no_id():
+def test_a_pseudonym_is_an_hmac_and_a_missing_id_stays_missing():
     hide = pseudonym(KEY)
     assert hide("u1") == digest("u1").hexdigest()
     assert hide("ü") == digest("ü").hexdigest()

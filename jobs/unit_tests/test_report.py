@@ -1,4 +1,4 @@
-"""What the report counts, and what it makes of the counts."""
+"""The counts of the report, and the answers from them."""
 
 import json
 from datetime import date
@@ -58,7 +58,7 @@ def test_dropoff_is_counted_over_all_sessions_and_over_first_ones(table, rows_of
     ]
 
 
-def test_the_newest_event_of_each_family_is_told(table, rows_of):
+def test_the_newest_event_of_each_family_is_found(table, rows_of):
     first, second = "2021-01-01T00:00:00Z", "2021-01-01T00:00:00.000001Z"
     registered = table("time TIMESTAMP", [[second]])
     loaded = table("time TIMESTAMP", [[first]])
@@ -68,7 +68,7 @@ def test_the_newest_event_of_each_family_is_told(table, rows_of):
     ]
 
 
-def test_weekly_tables_are_taken_as_they_are(table, rows_of):
+def test_weekly_tables_are_used_as_they_are(table, rows_of):
     start = date(2020, 12, 28)
     summary = table(WEEKLY_SUMMARY.schema, [[start, 3, 1, 33, False, "2020-53"]])
     weeks = rows_of(model.conversion_by_week(summary))
@@ -85,7 +85,7 @@ def test_no_rows_give_no_counts(table, rows_of):
     assert rows_of(model.dropoff_by_version(none)) == []
 
 
-def test_a_rate_of_nothing_is_none():
+def test_a_rate_without_rows_is_none():
     nothing = {"rate": None, "low": None, "high": None}
     assert rate(0, 0) == {"count": 0, "total": 0} | nothing
     found = answered()
@@ -108,8 +108,8 @@ def test_a_rate_has_its_interval():
     }
 
 
-def test_whether_a_week_is_finished_is_what_the_table_says():
-    # No newest event, no settings and no name of a week could tell.
+def test_a_week_is_finished_if_the_table_has_it_as_complete():
+    # There is no newest event, setting or name of a week to derive it from.
     found = answered(
         rules={},
         conversion_by_week=[
@@ -147,7 +147,7 @@ def test_an_unfinished_cohort_week_has_no_rate():
     assert cohort["weeks"][1]["count"] == 1
 
 
-def test_genres_are_ranked_by_what_has_been_observed():
+def test_genres_are_ranked_by_their_observed_rate():
     found = answered(
         first_sessions_by_genre=[
             ("a", 10, 5, 1, 10),
@@ -164,7 +164,7 @@ def test_genres_are_ranked_by_what_has_been_observed():
     assert found["reached_30s"] == rate(20, 40)
 
 
-def test_a_group_is_held_against_all_other_sessions():
+def test_a_group_is_compared_with_all_other_sessions():
     found = dropoff_of(
         [
             ("i", "1", 100, 50, 10, 5),
@@ -197,7 +197,7 @@ def test_every_group_counts_when_p_is_corrected():
     assert not group["is_flagged"]
 
 
-def test_a_single_group_has_nobody_to_be_held_against():
+def test_a_single_group_is_compared_with_nothing():
     found = dropoff_of([(None, None, 3, 1, 1, 1)])
     [group] = found["by_device_os"]
     assert group["device_os"] is None
@@ -227,7 +227,7 @@ def test_no_sessions_are_not_suspicious():
     assert group["first_sessions"]["is_suspicious"] is False
 
 
-def test_lines_stand_in_one_order():
+def test_lines_are_sorted():
     account = LineAccount(3, {"b": 1, "a": 1}, {}, {}, {"x": 1})
     found = answers(counts(), account, {}, DEFAULTS)["lines"]
     assert list(found["stored"]) == ["a", "b"]

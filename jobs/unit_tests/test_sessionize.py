@@ -1,4 +1,4 @@
-"""Where a session begins and ends, and what is known of it."""
+"""The beginning and end of a session, and its attributes."""
 
 from datetime import date
 
@@ -19,7 +19,7 @@ def event(timestamp=START, name="watch_time", user="u", session="s", **fields):
 
 @pytest.fixture
 def sessions_of(table, rows_of):
-    """Sessionizes events; a dict per session, by user and order."""
+    """Sessionizes events; gives a dict per session, by user and number."""
 
     def sessionize(*events, users=(), videos=(), timeout=30, columns=None):
         sessions = model.sessionize(
@@ -117,7 +117,9 @@ def test_a_session_runs_from_its_start_event_to_its_end_event(sessions_of):
     assert session["start_observed"] is True
 
 
-def test_without_them_it_runs_from_the_first_event_to_the_last(sessions_of):
+def test_without_such_events_a_session_runs_from_the_first_event_to_the_last(
+    sessions_of,
+):
     [session] = sessions_of(event("2021-01-01T00:05:00Z"), event())
     assert session["session_start_ts"] == micros(START)
     assert session["session_end_ts"] == micros("2021-01-01T00:05:00Z")

@@ -1,4 +1,4 @@
-"""Intervals and tests against published worked examples, and flags against chance."""
+"""Intervals, tests and flags, compared with SciPy and published examples."""
 
 from dataclasses import replace
 
@@ -22,20 +22,20 @@ from tests.support.simulation import DEFAULTS, simulate
 from tests.support.timing import grows_no_faster
 
 # Benjamini and Hochberg (1995), section 4.1: 15 endpoints of a trial of thrombolysis.
-OF_THE_TRIAL = [
+P_VALUES_OF_THE_TRIAL = [
     *(0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459),
     *(0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000),
 ]
 
 
 def near(p):
-    """To a billionth: SciPy's logarithms of factorials lose digits as counts grow."""
+    """Equal to a billionth: SciPy loses digits as counts grow."""
     return pytest.approx(p, rel=1e-9, abs=1e-290)
 
 
 @st.composite
 def counted(draw):
-    """A count of hits and the total that they are of."""
+    """A count of hits and its total."""
     total = draw(st.integers(1, 40) | st.integers(1, 20_000))
     return draw(st.integers(0, min(total, 40)) | st.integers(0, total)), total
 
@@ -64,14 +64,14 @@ def test_the_p_of_z_is_that_of_scipy(group, others):
     assert z_test(group, others) == near(expected)
 
 
-@given(st.lists(st.floats(0, 1) | st.sampled_from(OF_THE_TRIAL)))
+@given(st.lists(st.floats(0, 1) | st.sampled_from(P_VALUES_OF_THE_TRIAL)))
 def test_q_values_are_those_of_scipy(p_values):
     expected = stats.false_discovery_control(p_values)
     assert q_values(p_values) == near(list(expected))
 
 
 @given(counted(), counted())
-def test_a_p_is_the_same_whichever_way_one_looks(group, others):
+def test_p_is_the_same_for_exchanged_groups_and_for_misses(group, others):
     def misses(counted):
         return counted[1] - counted[0], counted[1]
 
@@ -82,14 +82,14 @@ def test_a_p_is_the_same_whichever_way_one_looks(group, others):
 
 
 def test_fishers_exact_p_of_a_hundred_million_rows_is_exact():
-    # As sums of exact binomial coefficients give it; SciPy has eight digits of it.
+    # This is a sum of exact binomial coefficients; SciPy has only eight digits right.
     p = fisher((5, 22_000), (17, 100_000_000))
     assert p == pytest.approx(1.3508345937510158e-14, rel=1e-13)
 
 
 def test_time_grows_no_faster_than_the_root_of_all_rows():
     def largest(rows):
-        """The largest table of so many rows that Fisher's test is asked of."""
+        """The largest table of this many rows that Fisher's test is used for."""
         group = int((4.84 * rows) ** 0.5)
         assert difference((group, group), (0, rows)) == (0, FISHER)
 
@@ -109,7 +109,7 @@ def test_an_interval_is_that_of_newcombe_1998(count, total, low, high):
     assert wilson(count, total) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_an_interval_holds_the_rate_and_stays_between_0_and_1():
+def test_an_interval_contains_the_rate_and_stays_between_0_and_1():
     assert wilson(0, 1)[0] == 0
     assert wilson(1, 1)[1] == 1
     low, high = wilson(500_000_000, 1_000_000_000)
@@ -123,7 +123,7 @@ def test_a_lady_tasting_tea_is_tested_exactly():
 
 
 def test_two_large_groups_are_compared_by_z():
-    # As R's prop.test does: 490 of 500 smokers with lung cancer, 400 of 500 without.
+    # R's prop.test: 490 of 500 smokers with lung cancer, 400 of 500 without.
     p, test = difference((490, 500), (400, 500)) or (None, None)
     assert test == Z_TEST
     assert p == pytest.approx(2.363e-19, rel=1e-3)
@@ -138,17 +138,17 @@ def test_an_expected_count_of_just_5_is_enough_for_z():
     ("group", "others"),
     [((0, 0), (1, 2)), ((1, 2), (0, 0)), ((0, 0), (0, 0))],
 )
-def test_nothing_is_compared_with_nobody(group, others):
+def test_an_empty_group_is_not_compared(group, others):
     assert difference(group, others) is None
 
 
 @pytest.mark.parametrize("count", [0, 100])
-def test_the_same_of_everybody_is_no_difference(count):
+def test_equal_groups_of_only_hits_or_only_misses_do_not_differ(count):
     assert difference((count, 100), (count, 100)) == (1, FISHER)
 
 
 def test_q_values_reject_what_benjamini_and_hochberg_1995_reject():
-    corrected = q_values(OF_THE_TRIAL)
+    corrected = q_values(P_VALUES_OF_THE_TRIAL)
     assert [q <= 0.05 for q in corrected] == [True] * 4 + [False] * 11
     assert corrected[3] == pytest.approx(0.0095 * 15 / 4)
     assert q_values([]) == []
@@ -188,7 +188,7 @@ def test_a_flag_takes_significance_sessions_and_size(q, group, others, is_flagge
         # As high as the others, and lower.
         (0.01, (2, 10), (20, 100), False),
         (0.01, (1, 10), (20, 100), False),
-        # A little higher: no size is asked for.
+        # A little higher: a suspicious rate needs no minimum size.
         (0.01, (3, 14), (214, 1000), True),
         (0.01, (1, 1), (0, 1), True),
     ],

@@ -1,6 +1,6 @@
 """Tasks in containers, on a real Docker engine, as a user runs them.
 
-The tests have a Compose project of their own, which is removed at the end.
+The tests use their own Compose project, and remove it at the end.
 """
 
 import json
@@ -23,16 +23,16 @@ from tests.support.processes import ROOT
 from tests.support.watching import found
 
 PROJECT = f"product-events-{os.getpid()}"
-# A run of seconds gains nothing from the compiler that is meant for hours.
+# Java's second compiler does not pay for a run of seconds.
 FAST_JVM = "\n".join(
     f"spark.{who}.extraJavaOptions=-XX:TieredStopAtLevel=1"
     for who in ("driver", "executor")
 )
-# Any user that no image knows; only root can give folders away.
+# A user that no image knows. Only root can change the owner of folders.
 CALLER = 4321 if os.geteuid() == 0 else os.geteuid()
-# The user is then for scripts/compose to choose.
+# With these settings, scripts/compose chooses the user.
 NO_USER = {"USER_ID": "", "GROUP_ID": ""}
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root calls as root")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 Task = Callable[..., subprocess.Popen[str]]
 
@@ -67,7 +67,7 @@ def start_task(project_of_the_tests: None) -> Task:
 
 @pytest.fixture(scope="session")
 def run_task(start_task: Task) -> Callable[..., tuple[int, str]]:
-    """Runs ``task NAME``; gives its exit code and what it printed."""
+    """Runs ``task NAME``; returns its exit code and its output."""
 
     def run(*arguments: str, **settings: str) -> tuple[int, str]:
         process = start_task(*arguments, **settings)
@@ -90,7 +90,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def given_to_caller(folder: Path) -> Path:
-    """The folder and all in it, as if the caller had made it."""
+    """Make the caller the owner of a folder and of all in it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (folder, *found(folder, "**")):
         os.chown(path, CALLER, CALLER)
@@ -109,16 +109,16 @@ def docker(*arguments: str) -> str:
 
 
 def containers(service: str) -> list[str]:
-    """The running containers of a service, ``docker compose run`` ones among them."""
+    """The running containers of a service, also those of ``docker compose run``."""
     labels = (f"project={PROJECT}", f"service={service}")
     filters = [f"--filter=label=com.docker.compose.{label}" for label in labels]
     return docker("ps", "--quiet", *filters).split()
 
 
 def configuration() -> dict[str, Any]:
-    """What Compose makes of docker-compose.yml, every profile."""
-    said = compose("--profile", "*", "config", "--format", "json")
-    return dict(json.loads(said))
+    """The configuration that Compose reads, with every profile."""
+    printed = compose("--profile", "*", "config", "--format", "json")
+    return dict(json.loads(printed))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -26,11 +26,11 @@ from tests.support.watching import found
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Version:
-    """Events for two workers to share, over few days, and the tables they give."""
+    """Events for two workers on a few days, and their tables."""
     folder = tmp_path_factory.mktemp("large")
     write_events(folder / "in", users=10_000, days=4)
-    # Only a Python function knows what to make of it.
-    (folder / "in" / "odd.jsonl").write_text("{'event': 'registered'}\n")
+    # This line needs exact reading, in Python.
+    (folder / "in" / "exact.jsonl").write_text("{'event': 'registered'}\n")
     code, error = run(folder / "in", folder / "out", ENGINE="duckdb", **RATIO)
     assert code == 0, error
     tables = published.everything(folder / "out")
@@ -39,13 +39,13 @@ def large(tmp_path_factory) -> Version:
 
 @pytest.fixture(scope="module")
 def prefix_on_cluster(tmp_path_factory) -> Path:
-    """The workers see one folder, that which the cluster was started with."""
+    """The one folder that the workers see, since the cluster was started with it."""
     return Path(tmp_path_factory.mktemp("cluster")) / "output"
 
 
 @pytest.fixture(scope="module")
 def run_on_cluster(start_task, run_task, large, prefix_on_cluster):
-    """Starts ``task cluster:run``, with Spark's own account of it in ``_events``."""
+    """Starts ``task cluster:run``, with Spark's event log in ``_events``."""
     (prefix_on_cluster / "_events").mkdir(parents=True)
     given_to_caller(prefix_on_cluster)
     settings = {
@@ -59,17 +59,17 @@ def run_on_cluster(start_task, run_task, large, prefix_on_cluster):
         "spark.eventLog.compress=false",
         **RATIO,
     }
-    code, said = run_task("cluster:up", **settings)
-    assert code == 0, said
+    code, printed = run_task("cluster:up", **settings)
+    assert code == 0, printed
     yield lambda: start_task("cluster:run", **settings)
-    code, said = run_task("cluster:down", **settings)
-    assert code == 0, said
+    code, printed = run_task("cluster:down", **settings)
+    assert code == 0, printed
     assert containers("spark-master") == containers("spark-worker") == []
 
 
 @pytest.fixture(scope="module", autouse=True)
 def run_without_secret(run_on_cluster, start_task, large, tmp_path_factory):
-    """Spark tries for a minute, while the other tests run."""
+    """Start a run that Spark refuses after a minute, while the other tests run."""
     return start_task(
         "pipeline",
         SPARK_MASTER="spark://spark-master:7077",
@@ -79,17 +79,17 @@ def run_without_secret(run_on_cluster, start_task, large, tmp_path_factory):
 
 
 def hosts(prefix: Path) -> set[str]:
-    """Where the tasks of the newest application ended."""
+    """The hosts on which tasks of the newest application ended."""
     newest = max((prefix / "_events").iterdir(), key=lambda path: path.stat().st_mtime)
-    said = map(json.loads, newest.read_text().splitlines())
-    ended = (event for event in said if event["Event"] == "SparkListenerTaskEnd")
+    events = map(json.loads, newest.read_text().splitlines())
+    ended = (event for event in events if event["Event"] == "SparkListenerTaskEnd")
     return {event["Task Info"]["Host"] for event in ended}
 
 
 def seconds(process) -> float:
     started = time.monotonic()
-    _, said = process.communicate()
-    assert process.returncode == 0, said
+    _, printed = process.communicate()
+    assert process.returncode == 0, printed
     return time.monotonic() - started
 
 
@@ -102,7 +102,7 @@ def test_the_pipeline_spreads_over_both_workers(
     tried(f"60,000 lines in {taken:.0f} s, tasks on 2 workers, ten tables equal")
 
 
-def test_a_worker_that_is_killed_changes_nothing_but_the_time(
+def test_a_run_survives_a_killed_worker(
     run_on_cluster, prefix_on_cluster, large, tried
 ):
     before = published.ledger(prefix_on_cluster)["run_id"]

@@ -1,4 +1,4 @@
-"""As whom scripts/compose has containers run, and what it hands to that user."""
+"""The user whom scripts/compose chooses for containers, and the files of that user."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ STAND_INS = {
     "caller/id": "case $1 in -u) echo 4321 ;; -g) echo 4322 ;; esac",
 }
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root calls as root")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A project with scripts/compose, and commands that stand in for others."""
+    """A project with scripts/compose, and stand-ins for other commands."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "data-input").mkdir()
     shutil.copy(ROOT / "scripts" / "compose", tmp_path / "scripts")
@@ -35,7 +35,7 @@ def project(tmp_path):
 
 
 def call(project: Path, *stand_ins: str, **settings: str):
-    """Calls scripts/compose; without ``"caller"``, it is whoever runs the tests."""
+    """Call scripts/compose, as the user of the tests unless ``"caller"`` is given."""
     path = [*(str(project / name) for name in ("all", *stand_ins)), os.environ["PATH"]]
     return subprocess.run(
         [project / "scripts" / "compose", "jobs", "version"],
@@ -47,7 +47,7 @@ def call(project: Path, *stand_ins: str, **settings: str):
 
 
 def given(project: Path, *stand_ins: str, **settings: str) -> tuple[str, Path]:
-    """The user and group that containers run as, and the secret that they get."""
+    """The user and group of containers, and the path of their secret."""
     ended = call(project, *stand_ins, **settings)
     assert (ended.returncode, ended.stderr) == (0, "")
     user, secret = ended.stdout.split()
@@ -73,7 +73,7 @@ def give(path: Path, user: str) -> None:
         ({"USER_ID": "00"}, CALLER),
     ],
 )
-def test_others_than_root_run_containers_as_themselves(project, settings, user):
+def test_a_caller_other_than_root_runs_containers_as_himself(project, settings, user):
     given_user, secret = given(project, "caller", **settings)
     assert given_user == user
     assert secret == project / ".cluster" / "spark.conf"
@@ -113,7 +113,7 @@ def test_root_runs_containers_as_the_folders_owner(project, folder, settings, us
 
 @as_root
 @pytest.mark.parametrize("of_folder", ["0:0", CALLER])
-def test_what_root_left_of_a_run_is_handed_over(project, of_folder):
+def test_files_of_runs_as_root_get_the_user_of_the_containers(project, of_folder):
     user = "1000:1000" if of_folder == "0:0" else of_folder
     output, elsewhere = project / "tables", project / "elsewhere"
     (output / "users" / "format=parquet").mkdir(parents=True)
@@ -135,20 +135,20 @@ def test_what_root_left_of_a_run_is_handed_over(project, of_folder):
 
 
 @as_root
-def test_a_folder_of_root_that_holds_other_things_is_not_given_away(project):
+def test_a_folder_of_root_with_other_files_keeps_its_owner(project):
     (project / "data-output" / "etc").mkdir(parents=True)
     ended = call(project)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: OUTPUT_DATA_PATH_PREFIX=data-output: ")
     assert len(ended.stderr.splitlines()) == 1
-    # Whoever names a user knows that this user may write there.
+    # If the caller names a user, this user is taken to have the permissions.
     assert given(project, USER_ID="7")[0] == "7:7"
     folder = project / "data-output"
     assert {owner(path) for path in (folder, *folder.iterdir())} == {"0:0"}
 
 
 @as_root
-def test_the_container_can_read_the_secret_whoever_called_before(project):
+def test_the_container_can_read_the_secret_after_calls_of_other_users(project):
     given(project, "caller")
     secrets = {}
     for user in ("1000", "7", "1000"):
@@ -158,7 +158,7 @@ def test_the_container_can_read_the_secret_whoever_called_before(project):
         secrets[secret] = secret.read_text()
     assert len(secrets) == 2
     assert len(set(secrets.values())) == 1
-    # That user then calls on his own, and takes the copy that he can read.
+    # If this user then calls, the call uses the copy that the user can read.
     (project / "caller" / "id").write_text("#!/bin/sh\necho 1000\n")
     user, secret = given(project, "caller")
     assert (user, str(secret.stat().st_uid)) == ("1000:1000", "1000")

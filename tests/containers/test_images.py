@@ -1,4 +1,4 @@
-"""What the images and docker-compose.yml are, before any job runs."""
+"""The contents of the images, and docker-compose.yml."""
 
 import subprocess
 
@@ -18,7 +18,7 @@ def images():
 
 
 @pytest.mark.parametrize("image", ["product-events", "product-events-test"])
-def test_an_image_runs_as_no_root_and_holds_no_build_tools(image):
+def test_an_image_does_not_run_as_root_and_has_no_build_tools(image):
     script = "id -u; for tool in gcc make git; do command -v $tool; done; true"
     run = ("run", "--rm", "--entrypoint", "sh", image, "-c", script)
     assert docker(*run).splitlines() == ["1000"]
@@ -26,7 +26,7 @@ def test_an_image_runs_as_no_root_and_holds_no_build_tools(image):
 
 @pytest.mark.parametrize("image", ["product-events", "product-events-test"])
 def test_an_image_has_a_class_archive_that_its_spark_can_use(image):
-    # Java does without an archive that does not fit, unless it is told not to.
+    # With this option, Java refuses to start without an archive that fits.
     java = "-Xshare:on -XX:SharedArchiveFile=/app/.venv/spark.jsa"
     submit = ("--driver-java-options", java, "--version")
     docker("run", "--rm", "--entrypoint", "spark-submit", image, *submit)
@@ -38,7 +38,7 @@ def files_of_tests_in(image):
     return sorted(docker(*run).splitlines())
 
 
-def test_the_image_of_the_jobs_holds_none_of_the_tests_and_that_of_the_tests_all():
+def test_the_image_of_the_jobs_has_no_tests_and_that_of_the_tests_has_all():
     here = [path for name in ("jobs", "tests") for path in found(ROOT / name, TESTS)]
     assert files_of_tests_in("product-events") == []
     assert files_of_tests_in("product-events-test") == sorted(
@@ -47,7 +47,7 @@ def test_the_image_of_the_jobs_holds_none_of_the_tests_and_that_of_the_tests_all
 
 
 @pytest.mark.parametrize("missing", ["APP_NAME", "INPUT_DATA_PATH", "a job"])
-def test_what_is_missing_is_named(missing):
+def test_a_missing_argument_or_setting_is_named(missing):
     names = {"APP_NAME", "INPUT_DATA_PATH", "OUTPUT_DATA_PATH_PREFIX"} - {missing}
     settings = [f"--env={name}=/tmp" for name in sorted(names)]
     job = [] if missing == "a job" else ["pipeline"]
@@ -63,14 +63,14 @@ def test_what_is_missing_is_named(missing):
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_every_port_is_bound_to_this_machine_alone():
+def test_every_port_is_bound_to_this_machine_only():
     services = configuration()["services"]
     ports = [port for service in services.values() for port in service.get("ports", ())]
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
     assert len(ports) == 2
 
 
-def test_the_input_is_mounted_for_reading_alone():
+def test_the_input_is_mounted_read_only():
     jobs = [s for s in configuration()["services"].values() if "volumes" in s]
     assert len(jobs) >= 5
     for job in jobs:
@@ -78,13 +78,13 @@ def test_the_input_is_mounted_for_reading_alone():
         assert mounts["/data-input"]["read_only"]
 
 
-def test_compose_has_nothing_to_warn_of():
+def test_compose_prints_no_warnings():
     assert compose("--profile", "*", "config", "--quiet") == ""
 
 
-def test_without_an_engine_a_task_names_the_way_that_needs_none(run_task):
-    code, said = run_task("events-split", DOCKER_HOST="unix:///nowhere/docker.sock")
+def test_without_docker_a_task_names_the_task_that_needs_none(run_task):
+    code, printed = run_task("events-split", DOCKER_HOST="unix:///nowhere/docker.sock")
     assert code != 0
-    first, *_ = said.strip().splitlines()
+    first, *_ = printed.strip().splitlines()
     assert "No Docker engine" in first
     assert "`task run`" in first

@@ -1,4 +1,4 @@
-"""The tasks in containers do what the embedded ones do."""
+"""The tasks in containers give the same results as the embedded engine."""
 
 import json
 import os
@@ -26,17 +26,17 @@ from tests.support import published
 from tests.support.watching import found
 
 
-def test_the_jobs_leave_the_tables_of_the_embedded_engine(
+def test_the_jobs_write_the_tables_of_the_embedded_engine(
     run_task, output, versions, tried
 ):
     for job in ("events-split", "sessionize", "conversion-rate", "report"):
-        code, said = run_task(
+        code, printed = run_task(
             job,
             INPUT_DATA_PATH=str(versions[1].path),
             OUTPUT_DATA_PATH_PREFIX=str(output),
             **RATIO,
         )
-        assert code == 0, said
+        assert code == 0, printed
     assert published.ledger(output)["settings"]["engine"] == "spark"
     assert published.everything(output) == versions[1].tables
     page = (output / "report" / "index.html").read_text()
@@ -46,21 +46,21 @@ def test_the_jobs_leave_the_tables_of_the_embedded_engine(
 
 
 def test_the_embedded_engine_runs_in_a_container_too(run_task, output, versions, tried):
-    code, said = run_task(
+    code, printed = run_task(
         "pipeline",
         ENGINE="duckdb",
         INPUT_DATA_PATH=str(versions[1].path),
         OUTPUT_DATA_PATH_PREFIX=str(output),
         **RATIO,
     )
-    assert code == 0, said
+    assert code == 0, printed
     assert published.ledger(output)["settings"]["engine"] == "duckdb"
     assert published.everything(output) == versions[1].tables
 
 
 @as_root
 @pytest.mark.parametrize("user", ["", "0"])
-def test_root_runs_it_as_another_user_on_what_root_left(
+def test_containers_of_root_run_as_another_user_on_files_of_root(
     run_task, prefix, versions, user, tried
 ):
     settings = {
@@ -69,34 +69,34 @@ def test_root_runs_it_as_another_user_on_what_root_left(
     }
     for version in (versions[1], versions[0]):
         path = str(version.path)
-        code, said = run_task("pipeline", INPUT_DATA_PATH=path, **settings)
-        assert code == 0, said
+        code, printed = run_task("pipeline", INPUT_DATA_PATH=path, **settings)
+        assert code == 0, printed
         assert published.everything(prefix) == version.tables
         owners = {path.stat().st_uid for path in (prefix, *found(prefix, "**"))}
         assert owners == {1000}
         # Outside of a container root runs as root.
-        code, said = run(version.path, prefix, ENGINE="duckdb", **RATIO)
-        assert code == 0, said
+        code, printed = run(version.path, prefix, ENGINE="duckdb", **RATIO)
+        assert code == 0, printed
         assert (prefix / "warehouse.duckdb").stat().st_uid == 0
     tried(f"USER_ID={user}: 2 runs of root, as user 1000, after runs as root")
 
 
 def test_an_exit_code_passes_through_spark_and_docker(run_task, output):
-    code, said = run_task(
+    code, printed = run_task(
         "pipeline", CONVERSION_MODE="never", OUTPUT_DATA_PATH_PREFIX=str(output)
     )
     assert code == 2
-    assert "error: CONVERSION_MODE=never: it takes first or any" in said
+    assert "error: CONVERSION_MODE=never: it takes first or any" in printed
 
 
 def test_an_input_that_is_no_directory_is_refused(run_task, output):
-    code, said = run_task(
+    code, printed = run_task(
         "pipeline",
         INPUT_DATA_PATH="data-input/*.jsonl",
         OUTPUT_DATA_PATH_PREFIX=str(output),
     )
     assert code == 3
-    assert "error: INPUT_DATA_PATH=data-input/*.jsonl: a container takes" in said
+    assert "error: INPUT_DATA_PATH=data-input/*.jsonl: a container takes" in printed
 
 
 def test_docker_stop_leaves_the_old_tables(start_task, prefix, versions, tried):
@@ -109,17 +109,19 @@ def test_docker_stop_leaves_the_old_tables(start_task, prefix, versions, tried):
     )
     wait_until(lambda: found(prefix / "_tmp", "*/playback_events"))
     docker("stop", *containers("pipeline"))
-    said, _ = process.communicate()  # Spark joins its program's stderr to stdout
+    printed, _ = process.communicate()  # Spark joins its program's stderr to stdout
     assert process.returncode == 1
-    assert "error: interrupted" in said
-    assert "Exception" not in said
+    assert "error: interrupted" in printed
+    assert "Exception" not in printed
     assert_whole(prefix, versions)
     assert not any((prefix / "_tmp").iterdir())
     tried("a run stopped by docker stop: exit 1, the old tables, nothing left over")
 
 
 @pytest.mark.parametrize("user", [{}, pytest.param(NO_USER, marks=as_root)])
-def test_jupyter_answers_whoever_has_the_link(start_task, prefix, user, tried):
+def test_jupyter_answers_only_with_the_token_of_its_link(
+    start_task, prefix, user, tried
+):
     process = start_task("jupyter", OUTPUT_DATA_PATH_PREFIX=str(prefix), **user)
     try:
         link = process.stdout.readline().split()[0]
@@ -128,8 +130,8 @@ def test_jupyter_answers_whoever_has_the_link(start_task, prefix, user, tried):
         wait_until(lambda: answers(f"{address}/api"))
         assert answers(f"{address}/api/contents") == 403
         assert answers(f"{address}/api/contents?token={token}") == 200
-        with urllib.request.urlopen(f"{address}/api/contents?token={token}") as said:
-            names = {entry["name"] for entry in json.load(said)["content"]}
+        with urllib.request.urlopen(f"{address}/api/contents?token={token}") as answer:
+            names = {entry["name"] for entry in json.load(answer)["content"]}
         assert "exploration.ipynb" in names
         inside = ("exec", *containers("jupyter"))
         uid = docker(*inside, "id", "-u")
@@ -144,10 +146,10 @@ def test_jupyter_answers_whoever_has_the_link(start_task, prefix, user, tried):
 
 
 def answers(address: str) -> int:
-    """The status with which a server answers; 0 if none is there."""
+    """The status of a server's answer; 0 if there is no server."""
     try:
-        with urllib.request.urlopen(address) as said:
-            return int(said.status)
+        with urllib.request.urlopen(address) as answer:
+            return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code
     except OSError:

@@ -1,6 +1,6 @@
 from tests.support.engine import ENGINE
 
-# The half of DuckDB needs no Java.
+# The tests of DuckDB run without Java.
 collect_ignore = (
     ["test_engines_agree.py", "test_spark_plans.py"]
     if ENGINE == "duckdb"

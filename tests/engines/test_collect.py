@@ -1,4 +1,4 @@
-"""Small results come by name, from either engine."""
+"""Small results are NamedTuples, on either engine."""
 
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ def test_no_rows_are_an_empty_list(engine, table):
         (["other"], Few),
     ],
 )
-def test_columns_of_other_names_than_the_fields_are_an_error(
+def test_columns_with_other_names_than_the_fields_are_an_error(
     engine, table, columns, into
 ):
     rows = table(NUMBERS, [[1, 2]]).select(*columns)

@@ -1,4 +1,4 @@
-"""Lines that DuckDB judges are counted."""
+"""DuckDB has to judge each line once."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def as_read(lines, rewrite):
     return lines
 
 
-def test_a_line_that_was_handed_over_and_is_not_stored_is_an_error(session, tmp_path):
+def test_a_line_that_duckdb_got_and_did_not_store_is_an_error(session, tmp_path):
     (tmp_path / "a.json").write_text("{}\n\n{}\n{}")
     ranges = [whole(listed(tmp_path / "a.json", tmp_path))]
     session.judge(ranges, FIELDS, as_read, None, "CREATE TABLE all_lines AS {}".format)

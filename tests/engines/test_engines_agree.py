@@ -1,4 +1,4 @@
-"""What it takes Java to show: both engines give the same rows, types and counts."""
+"""Both engines give the same rows, types and counts; these tests need Java."""
 
 import duckdb
 import pytest
@@ -66,7 +66,7 @@ def test_both_engines_give_the_same_tables(source, settings, tmp_path, request):
     assert of_spark == of_duckdb
 
 
-def test_without_java_spark_says_what_to_install(tmp_path):
+def test_without_java_the_error_names_the_package_to_install(tmp_path):
     ended = run(
         *("-m", "jobs"),
         OUTPUT_DATA_PATH_PREFIX=str(tmp_path / "out"),

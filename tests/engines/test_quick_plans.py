@@ -1,4 +1,4 @@
-"""A plan's copy is what SQLGlot's own would be."""
+"""A copy of a plan equals the copy that SQLGlot makes."""
 
 import pytest
 import sqlglot
@@ -9,7 +9,7 @@ from sqlglot.serde import dump
 from jobs.engine.duckdb.plans import copied
 
 QUERIES = (
-    "SELECT a, 'A' AS b /* said */, x.\"c d\"[1:2] FROM t AS x WHERE a IN (1, 2) OR b",
+    "SELECT a, 'A' AS b /* note */, x.\"c d\"[1:2] FROM t AS x WHERE a IN (1, 2) OR b",
     "WITH t AS (SELECT * FROM u) SELECT CASE WHEN a THEN 1 ELSE -1.5 END FROM t, t v",
     "SELECT row_number() OVER (PARTITION BY a ORDER BY b DESC NULLS LAST) FROM t",
     "CREATE TABLE t AS SELECT CAST(a AS DECIMAL(38, 0)), STRUCT(1 AS at, b) FROM u",
@@ -18,7 +18,7 @@ QUERIES = (
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_copy_is_the_same_in_all_that_a_tree_says(query):
+def test_a_copy_equals_its_tree_in_every_node(query):
     tree = annotate_types(sqlglot.parse_one(query, read="duckdb"))
     copy = copied(tree)
     assert dump(copy) == dump(tree)
@@ -42,7 +42,7 @@ def test_a_change_of_a_copy_leaves_the_original_as_it_was():
     assert "NULL" in copy.sql()
 
 
-def test_a_part_that_is_copied_has_no_parent():
+def test_a_copy_of_a_part_has_no_parent():
     tree = sqlglot.parse_one(QUERIES[0])
     part = copied(tree.args["where"])
     assert part.parent is None

@@ -1,4 +1,4 @@
-"""What Spark does for a run, as its log has it: no extra shuffle."""
+"""Spark makes no extra shuffle for a run, by its event log."""
 
 import json
 from collections.abc import Iterator
@@ -39,16 +39,16 @@ class Log:
         return plan
 
 
-def nodes(plan: Node, with_held: bool = False) -> Iterator[Node]:
-    """A plan's nodes; of held rows, what made them only where that is asked for."""
+def nodes(plan: Node, with_cached: bool = False) -> Iterator[Node]:
+    """The nodes of a plan; those below cached rows only with ``with_cached``."""
     yield plan
-    if with_held or not plan["nodeName"].startswith("InMemoryTableScan"):
+    if with_cached or not plan["nodeName"].startswith("InMemoryTableScan"):
         for child in plan["children"]:
-            yield from nodes(child, with_held)
+            yield from nodes(child, with_cached)
 
 
-def number_of(kind: str, plan: Node, with_held: bool = False) -> int:
-    return sum(node["nodeName"] == kind for node in nodes(plan, with_held))
+def number_of(kind: str, plan: Node, with_cached: bool = False) -> int:
+    return sum(node["nodeName"] == kind for node in nodes(plan, with_cached))
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +70,20 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
 @pytest.mark.parametrize(
     ("table", "exchanges"),
     [
-        # One to find equal rows, one to bring a day's together in a file.
+        # One shuffle finds equal rows, one brings the rows of a day together in a file.
         ("user_registration", 2),
         ("app_loaded", 2),
         ("playback_events", 2),
-        # What is held has all that a session is, so there is the file's alone.
+        # The cached rows have all columns, so only the files need a shuffle.
         ("user_sessions", 1),
         ("fact_user_session", 1),
     ],
 )
-def test_no_table_is_shuffled_more_often_than_it_must(log, table, exchanges):
+def test_no_table_is_shuffled_more_often_than_it_needs(log, table, exchanges):
     assert number_of("Exchange", log.written(table)) == exchanges
 
 
-def test_what_is_known_of_users_and_videos_is_sent_to_the_sessions(log):
+def test_users_and_videos_are_broadcast_to_the_sessions(log):
     making = log.written("fact_user_session")
     joins = {"BroadcastHashJoin": 2, "SortMergeJoin": 0, "ShuffledHashJoin": 0}
-    assert {kind: number_of(kind, making, with_held=True) for kind in joins} == joins
+    assert {kind: number_of(kind, making, with_cached=True) for kind in joins} == joins

@@ -1,6 +1,6 @@
-"""Real runs to be attacked: processes, inputs, and the tables that they should leave.
+"""Attacks on real runs: processes, inputs, and the tables that have to remain.
 
-ENGINE_UNDER_TEST chooses the engine. What a test tried is shown at the end.
+ENGINE_UNDER_TEST chooses the engine. The summary of pytest shows what each test tried.
 """
 
 import json
@@ -22,11 +22,10 @@ from tests.support import processes, published
 from tests.support.engine import ENGINE
 from tests.support.watching import found
 
-# DuckDB reads and judges lines for either engine.
+# DuckDB reads and judges lines for both engines.
 collect_ignore = [] if ENGINE == "duckdb" else ["test_fuzz.py", "test_lines.py"]
 
-# A run on little data ends a fifth sooner where Spark need not compile its plans, and
-# here it is the end of a run that is under attack.
+# A run on little data takes a fifth less time if Spark does not compile its plans.
 SOONER = {
     "SPARK_PROPERTIES": "spark.sql.codegen.wholeStage=false\n"
     "spark.sql.codegen.factoryMode=NO_CODEGEN"
@@ -37,7 +36,7 @@ Tables = dict[str, list[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Version:
-    """An input, and the tables that a run makes of it."""
+    """An input, and the tables that a run makes from it."""
 
     path: Path
     output: Path
@@ -51,13 +50,13 @@ def start(
     python: Sequence[str] = ("-m", "jobs"),
     **settings: str,
 ) -> subprocess.Popen[str]:
-    """A run, as a user starts it: of the whole pipeline, unless told otherwise."""
+    """Start a run as a user does, of the whole pipeline if ``python`` is not given."""
     paths = processes.paths(input_path, prefix)
     return processes.start(*python, **(paths | SOONER | settings))
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """A run's exit code and its last line on stderr; it shows no traceback."""
+    """A run's exit code and its last line on stderr; checks for tracebacks."""
     _, stderr = process.communicate()
     return process.returncode, processes.error_in(stderr)
 
@@ -73,17 +72,17 @@ def run(
 
 
 def verify(prefix: Path) -> str:
-    """What ``verify`` says of tables that pass; the embedded engine reads them all."""
+    """The output of ``verify``, which has to pass; it runs on the embedded engine."""
     process = start(
         prefix, prefix, python=("-m", "jobs.verify"), ENGINE="duckdb", COLUMNS="999"
     )
-    said, error = process.communicate()
+    printed, error = process.communicate()
     assert process.returncode == 0, error
-    return said
+    return printed
 
 
 def sweep(prefix: Path) -> None:
-    """The next run writes no table, and ends the publication that it finds begun."""
+    """Start a run that writes no table, and finishes a half-done publication."""
     code, error = run(prefix, prefix, python=("-m", "jobs.report"), ENGINE="duckdb")
     assert code == 0, error
 
@@ -96,7 +95,7 @@ def assert_whole(prefix: Path, versions: list[Version]) -> None:
 
 
 def write_events(folder: Path, users: int, days: int) -> None:
-    """Events of these users, each with a day more than the one before."""
+    """Write events of these users; each user has the day after the user before."""
     folder.mkdir(parents=True)
     first = datetime(2021, 1, 1, tzinfo=UTC)
     with (folder / "events.jsonl").open("w") as file:
@@ -124,13 +123,13 @@ def write_events(folder: Path, users: int, days: int) -> None:
 
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
-    """Two versions of the world, which differ in every table but users and videos."""
+    """Two inputs whose tables differ, except users and videos."""
     folder = tmp_path_factory.mktemp("versions")
     made = []
     for name, users, days in (("old", 40, 3), ("new", 60, 5)):
         path, output = folder / name, folder / f"{name}-out"
         write_events(path, users, days)
-        # The engines agree on every row, and this one is there in a second.
+        # The engines agree on every row, and this one takes only a second.
         code, error = run(path, output, ENGINE="duckdb", **RATIO)
         assert code == 0, error
         made.append(Version(path, output, published.everything(output)))
@@ -161,7 +160,7 @@ def prefix(tmp_path: Path, versions: list[Version]) -> Path:
 
 @pytest.fixture
 def tried(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Says what a test tried and how it went, for the summary."""
+    """Adds a text to the summary: what a test tried, and the result."""
     return partial(record_property, "tried")
 
 
@@ -182,7 +181,7 @@ def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seconds", type=int, default=30)
-    parser.addoption("--fuzz-seed", type=int, default=0, help="0: another each time")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="0: a new seed each time")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,4 +1,4 @@
-"""Valid lines, broken at random: every engine judges them as the contract does."""
+"""Valid lines, broken at random, are judged by the contract."""
 
 import random
 import time
@@ -118,7 +118,7 @@ def lines_of_a_round(chance: random.Random) -> bytes:
 
 
 def expected(content: bytes) -> set[tuple[object, ...]]:
-    """Each line and its verdict: its table and row, ignored, or why it is rejected."""
+    """Each line with its verdict: its table and row, ignored, or its reason."""
     found: set[tuple[object, ...]] = set()
     for line in event_lines("fuzz.json", content):
         text = line.encode(errors="surrogateescape").decode(errors="replace")
@@ -174,7 +174,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
     return found
 
 
-def test_a_line_that_was_broken_at_random_is_judged_as_the_contract_says(
+def test_a_line_that_was_broken_at_random_is_judged_by_the_contract(
     tmp_path, request, tried
 ):
     seconds = request.config.getoption("--fuzz-seconds")
@@ -187,7 +187,7 @@ def test_a_line_that_was_broken_at_random_is_judged_as_the_contract_says(
 
 
 def fuzzed(engine: Engine, folder: Path, seed: int, seconds: int) -> int:
-    """Fails at the first difference; returns how many lines were tried."""
+    """Fail at the first difference; returns the number of lines."""
     lines, rounds, deadline = 0, 0, time.monotonic() + seconds
     while rounds == 0 or time.monotonic() < deadline:
         content = lines_of_a_round(random.Random(seed + rounds))
@@ -195,8 +195,8 @@ def fuzzed(engine: Engine, folder: Path, seed: int, seconds: int) -> int:
         want, got = expected(content), judged(engine, folder)
         if got != want:
             pytest.fail(
-                f"--fuzz-seed={seed + rounds}: only the engine says"
-                f" {sorted(got - want, key=repr)[:3]}, only the contract says"
+                f"--fuzz-seed={seed + rounds}: only the engine has"
+                f" {sorted(got - want, key=repr)[:3]}, only the contract has"
                 f" {sorted(want - got, key=repr)[:3]}"
             )
         lines += len(want)

@@ -1,4 +1,4 @@
-"""A run that is killed leaves whole tables, and its successor needs no help."""
+"""A run that is killed leaves whole tables, and the next run cleans up."""
 
 import os
 import re
@@ -32,11 +32,11 @@ from tests.support.watching import found
 MOMENTS = 20
 MOMENTS_A_TEST = 5
 MANY_FILES = 100
-LATEST = 0.9  # of a run; much later, it may have ended
+LATEST = 0.9  # share of a run; later, the run may have ended
 
 
 def kill_after(version, prefix, seconds):
-    """Kill a run after these seconds; returns how long it took if it ended before."""
+    """Kill a run after these seconds; returns its seconds if it ended before."""
     started = time.monotonic()
     process = start(version.path, prefix, **RATIO)
     with suppress(subprocess.TimeoutExpired):
@@ -64,9 +64,9 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
         while faster := kill_after(version, prefix, share * whole_run):
             whole_run = faster
         assert_whole(prefix, versions)
-        # The run before this one was swept, unless this one was killed before it could.
+        # This run removed the files of the run before, unless it was killed too early.
         assert len(left_over(prefix)) <= 1 or moment < MOMENTS / 4
-    # Whatever a run on one engine left over, a run on the other sweeps as well.
+    # A run on one engine also removes the files of a run on the other engine.
     assert run(versions[1].path, prefix, ENGINE="duckdb", **RATIO)[0] == 0
     assert_all_of(prefix, versions[1])
     first, last = (LATEST * n / MOMENTS for n in (first, first + MOMENTS_A_TEST))
@@ -74,7 +74,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
 
 
 def was_killed_publishing(version, prefix):
-    """Whether a run was caught at publishing, and killed."""
+    """Start a run and kill it while it publishes; False if it was too quick."""
     process = start(version.path, prefix, **RATIO)
     while not publishes(prefix) and process.poll() is None:
         pass  # it takes milliseconds
@@ -84,10 +84,8 @@ def was_killed_publishing(version, prefix):
     return process.returncode != 0
 
 
-def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
-    versions, prefix, tried
-):
-    # A run that was too quick to be seen has published: the next one has other tables.
+def test_the_next_run_finishes_the_publication_of_a_killed_run(versions, prefix, tried):
+    # A run that was too quick has published, so the next attempt has other tables.
     version = next(
         version
         for version in cycle(reversed(versions))
@@ -95,7 +93,7 @@ def test_a_run_that_is_killed_while_it_publishes_is_ended_by_the_next(
     )
     assert_whole(prefix, versions)
     is_half_way = publishes(prefix)
-    sweep(prefix)  # whatever it finds, it ends what was begun
+    sweep(prefix)  # finishes the publication if it is half done
     assert left_over(prefix) == []
     assert published.everything(prefix) == version.tables
     tried("killed while a run published" + (", half-way" if is_half_way else ""))
@@ -106,9 +104,7 @@ def writes(prefix):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_asked_to_stop_cleans_up(
-    versions, prefix, tmp_path, number, tried
-):
+def test_a_run_that_gets_a_signal_cleans_up(versions, prefix, tmp_path, number, tried):
     many_days = tmp_path / "many-days"
     write_events(many_days, users=MANY_FILES * 10, days=MANY_FILES * 10)
     process = start(many_days, prefix, **RATIO)
@@ -116,9 +112,9 @@ def test_a_run_that_is_asked_to_stop_cleans_up(
     process.send_signal(number)
     _, stderr = process.communicate()
     assert process.returncode == 1
-    # Nor does the engine tell of what it was doing.
-    _, said = stderr.split("events_split: running …\n")
-    assert re.fullmatch(r"ledger: .+\nerror: interrupted\n", said)
+    # The engine prints nothing about its interrupted work, either.
+    _, printed = stderr.split("events_split: running …\n")
+    assert re.fullmatch(r"ledger: .+\nerror: interrupted\n", printed)
     assert published.ledger(prefix)["error"] == "interrupted"
     assert_all_of(prefix, versions[0])
     tried(f"a run stopped by {number.name} while it wrote")
@@ -127,17 +123,17 @@ def test_a_run_that_is_asked_to_stop_cleans_up(
 if ENGINE == "spark":
 
     def jvm_of(process):
-        """The Java process that a run started, or None before there is one."""
+        """The Java process of a run; None before it has started."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
         for child in children.split():
-            # That was one that tells Java's version; it may end while its name is read.
+            # A Java that only prints its version may end while its name is read.
             with suppress(FileNotFoundError, ProcessLookupError):
                 if Path(f"/proc/{child}/comm").read_text().strip() == "java":
                     return int(child)
         return None
 
     def jvm_after(seconds: float, process):
-        """A run's JVM, these seconds after it is there; None if it has ended."""
+        """A run's JVM, these seconds after its start; None if it has ended."""
         wait_until(partial(jvm_of, process))
         time.sleep(seconds)
         return jvm_of(process)
@@ -150,7 +146,7 @@ if ENGINE == "spark":
         for share in shares:
             while not (jvm := jvm_after(share * whole_run, process := begin())):
                 assert finish(process)[0] == 0
-                whole_run *= share  # it was faster than the one that was measured
+                whole_run *= share  # it was faster than the measured run
             os.kill(jvm, signal.SIGKILL)
             code, error = finish(process)
             assert code == 1
@@ -160,7 +156,7 @@ if ENGINE == "spark":
         tried(f"{len(shares)} JVMs killed; each time exit 1, one line, the old tables")
 
 
-def test_a_killed_holder_of_the_lock_is_no_holder(versions, prefix, tried):
+def test_the_lock_of_a_killed_run_is_free(versions, prefix, tried):
     holder = start(versions[1].path, prefix, **RATIO)
     wait_until(lambda: left_over(prefix) != [])
     started = time.monotonic()
@@ -176,7 +172,7 @@ def test_a_killed_holder_of_the_lock_is_no_holder(versions, prefix, tried):
     tried(f"the rival left after {waited:.1f} s, with exit code 5")
 
 
-def test_of_two_runs_that_start_together_one_writes(versions, prefix, tried):
+def test_only_one_of_two_runs_that_start_together_writes(versions, prefix, tried):
     rounds = 5 if ENGINE == "duckdb" else 1
     for number in range(rounds):
         version = versions[(number + 1) % 2]
@@ -187,7 +183,7 @@ def test_of_two_runs_that_start_together_one_writes(versions, prefix, tried):
     tried(f"{rounds} pairs; each time one exit 0 and one exit 5")
 
 
-def test_a_job_that_fails_ends_a_run_that_publishes_nothing(versions, prefix):
+def test_a_run_with_a_failed_job_publishes_nothing(versions, prefix):
     before = published.ledger(prefix)
     code = (
         "import sys, jobs.conversion_rate.model as m\n"
@@ -204,5 +200,7 @@ def test_a_job_that_fails_ends_a_run_that_publishes_nothing(versions, prefix):
     ledger = published.ledger(prefix)
     assert ledger["status"] == "failed"
     assert [job["job"] for job in ledger["jobs"]] == ["events_split", "sessionize"]
-    assert {each["run_id"] for each in ledger["tables"].values()} == {before["run_id"]}
+    assert {table["run_id"] for table in ledger["tables"].values()} == {
+        before["run_id"]
+    }
     assert_all_of(prefix, versions[0])

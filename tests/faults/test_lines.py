@@ -1,4 +1,4 @@
-"""Files that made a reader lose lines, or take more memory than it was given."""
+"""Files that made earlier readers lose lines or take too much memory."""
 
 import gzip
 import random
@@ -12,12 +12,12 @@ import pytest
 from tests.faults.conftest import RATIO, finish, start
 from tests.support import published
 
-BOUNDARY = 32_000_000  # bytes, at which DuckDB's CSV reader fills its buffers anew
+BOUNDARY = 32_000_000  # bytes in a buffer of DuckDB's CSV reader
 EVENT = b'{"event": "app_loaded", "timestamp": "2021-01-01T00:00:00", "initiator_id": 1'
 MEBIBYTE = 2**20
-SPARE = 500 * 10**6  # bytes, on top of MEMORY_LIMIT
+SPARE = 500 * 10**6  # bytes, in addition to MEMORY_LIMIT
 
-# Not ru_maxrss, which begins with the peak of the process that starts another.
+# A process inherits ru_maxrss from its parent, so this reads VmHWM.
 MEASURED = """
 import re, runpy, sys
 from pathlib import Path
@@ -30,12 +30,12 @@ finally:
 
 
 def line(length: int, end: bytes = b"\n") -> bytes:
-    """An event of so many bytes, its line end among them."""
+    """An event of this many bytes, including its line end."""
     event = EVENT + b', "x": "'
     return event + b"x" * (length - len(event) - 2 - len(end)) + b'"}' + end
 
 
-# How a file is made of lines, each so many bytes and with such an end.
+# The lines of each file: the number of their bytes, and their line end.
 LARGE = {
     "a last line without its end across a boundary": [
         *[(1000, b"\n")] * 31_999,
@@ -59,7 +59,7 @@ LARGE = {
 
 
 def lines_read(path: Path, prefix: Path) -> int:
-    """The lines that the first job reads, by its ledger."""
+    """The number of lines that the first job reads, by its ledger."""
     process = start(path, prefix, python=("-m", "jobs.events_split"), **RATIO)
     code, error = finish(process)
     assert code == 0, error
@@ -76,13 +76,13 @@ def test_every_line_of_a_large_file_is_read(tmp_path, what, name):
 
 
 def write_packed(path: Path, *pieces: tuple[bytes, int]) -> None:
-    """Write a packed file of pieces, each so many times."""
+    """Write a packed file of pieces, each repeated this many times."""
     with gzip.open(path, "wb", 1) as file:
         for piece, times in pieces:
             file.write(piece * times)
 
 
-def test_a_line_that_is_too_long_ends_the_run_however_small_it_is_packed(tmp_path):
+def test_a_line_that_is_too_long_ends_the_run_even_if_it_is_packed_small(tmp_path):
     prefix = tmp_path / "out"
     path = tmp_path / "e.jsonl.gz"
     write_packed(path, (line(100), 1), (EVENT, 1), (b" " * MEBIBYTE, 1500), (b"}", 1))
@@ -98,7 +98,7 @@ LONG = {
     "127 MiB of numbers": (EVENT + b', "x": [1', b",1", b"]}"),
     "127 MiB that are rejected": (b'{"event": "registered", "x": [1', b",1", b"]}"),
     "127 MiB of wide characters": (EVENT + b', "x": "\xf0\x9f\x98\x80', b"xy", b'"}'),
-    "127 MiB that are no UTF-8": (EVENT + b', "x": "', b"\xff\xff", b'"}'),
+    "127 MiB of bad UTF-8": (EVENT + b', "x": "', b"\xff\xff", b'"}'),
     "127 MiB of addresses": (b"{", b'"ip":"192.0.2.1",', b"1"),
 }
 
@@ -115,9 +115,7 @@ ALL = [pytest.mark.long]
         for limit in (150, 1000)
     ],
 )
-def test_a_long_line_takes_the_memory_that_there_is_or_ends_the_run(
-    tmp_path, what, limit
-):
+def test_a_long_line_fits_into_the_memory_limit_or_ends_the_run(tmp_path, what, limit):
     begin, middle, end = LONG[what]
     times = (127 * MEBIBYTE - len(begin) - len(end)) // len(middle)
     write_packed(
@@ -181,7 +179,7 @@ def test_no_line_is_lost_at_500_boundaries_of_32_million_bytes(tmp_path, tried):
         before = line(997) * 32_090
         around = b"".join(line(chance.randrange(100, 3000), ends()) for _ in range(40))
         last = line(chance.randrange(100, 2_000_000), chance.choice((b"", b"\n")))
-        # The boundary lies anywhere in the lines around it, or in the last one.
+        # The boundary is anywhere in the lines around it, or in the last line.
         at = chance.choice((chance.randrange(len(around)), len(around) + 50))
         skipped = len(before) + at - BOUNDARY
         content = line(997 - skipped % 997 + 200) + before[997 * (skipped // 997) :]

@@ -1,4 +1,4 @@
-"""Whatever ends a run that publishes: readers find the tables of one run, whole."""
+"""If a run ends while it publishes, readers still find the tables of one run."""
 
 import os
 import random
@@ -35,8 +35,8 @@ from tests.support.watching import found
 
 CAN_MOUNT = bool(shutil.which("bindfs")) and os.access("/dev/fuse", os.W_OK)
 
-# The pipeline, which comes to a stand within publishing, or fails there: before its
-# n-th step. A step is an exchange of folders, or a rename.
+# The pipeline with a pause or a failure before the n-th step of publishing. A step is
+# an exchange of folders, or a rename.
 PROGRAM = """
 import errno, sys, time
 from pathlib import Path
@@ -61,13 +61,13 @@ def counted(step):
 
 if exchange == "counts":
     parquet.exchange = counted(parquet.exchange)
-elif exchange == "is to be refused":
+elif exchange == "is made to fail":
     parquet.exchange = lambda one, other: False
 Path.rename = counted(Path.rename)
 Path.replace = counted(Path.replace)
 sys.exit(main(*JOBS, summary=""))
 """
-FILES = 4  # of the report, and the record of the prefix
+FILES = 4  # three of the report, and the record of the prefix
 STEPS = {True: len(TABLES) + FILES, False: 2 * len(TABLES) + FILES}
 
 Ending = Callable[[subprocess.Popen[str], Path], None]
@@ -83,10 +83,7 @@ class Disk:
 
 @pytest.fixture
 def fuse(tmp_path: Path) -> Iterator[Path]:
-    """A folder that exchanges no folders, and removes none with an open file in it.
-
-    NFS does neither.
-    """
+    """A file system like NFS: it cannot exchange folders, or remove open files."""
     behind, path = tmp_path / "behind", tmp_path / "fuse"
     behind.mkdir()
     path.mkdir()
@@ -98,7 +95,7 @@ def fuse(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def disk(request, tmp_path: Path) -> Disk:
-    """One that cannot exchange folders is a real one, where that can be mounted."""
+    """A disk; one that cannot exchange folders is a mount, if mounting is possible."""
     can_exchange: bool = request.param
     if can_exchange or not CAN_MOUNT:
         return Disk(tmp_path, can_exchange)
@@ -106,7 +103,7 @@ def disk(request, tmp_path: Path) -> Disk:
 
 
 def stops(*numbers: signal.Signals) -> Ending:
-    """Signals that reach a run while it publishes: it is done before it heeds them."""
+    """Send signals to a run while it publishes; the run finishes first."""
 
     def end(process: subprocess.Popen[str], go_on: Path) -> None:
         for number in numbers:
@@ -117,7 +114,7 @@ def stops(*numbers: signal.Signals) -> Ending:
 
 
 def stops_at_once(process: subprocess.Popen[str], go_on: Path) -> None:
-    """Ctrl-C, until the run is gone."""
+    """Send Ctrl-C until the run has ended."""
 
     def is_gone() -> bool:
         process.send_signal(signal.SIGINT)
@@ -144,7 +141,7 @@ IN_ORDER = ("SIGTERM", "Ctrl-C", "both")
 def end_while_publishing(
     ending: str, step: int, disk: Disk, at: Path, version: Version, prefix: Path
 ) -> None:
-    """Have a run end like this, before a step of its publishing."""
+    """Start a run, and end it in this way before a step of its publication."""
     here, go_on = at / "here", at / "go on"
     for path in (here, go_on):
         path.unlink(missing_ok=True)
@@ -152,7 +149,7 @@ def end_while_publishing(
     if disk.can_exchange:
         exchange = "counts"
     else:
-        exchange = "is refused" if CAN_MOUNT else "is to be refused"
+        exchange = "fails" if CAN_MOUNT else "is made to fail"
     arguments = (step, exchange, end is None, str(here), str(go_on))
     program = PROGRAM.format(arguments=arguments)
     process = start(version.path, prefix, python=("-c", program), **RATIO)
@@ -172,7 +169,7 @@ def end_while_publishing(
 
 
 def seen(prefix: Path) -> Tables:
-    """The rows of each table, as a reader finds them."""
+    """The rows of each table that a reader finds."""
     tables = ParquetTables(prefix).current()
     return {
         table.name: published.rows(prefix, table, tables.files(table).paths)
@@ -182,23 +179,23 @@ def seen(prefix: Path) -> Tables:
 
 @dataclass
 class Attacked:
-    """A prefix that holds the tables of one version."""
+    """A prefix with the tables of one version."""
 
     prefix: Path
     versions: list[Version]
-    holds: Version
+    version: Version
     rounds: int = 0
     half_done: int = 0
 
     def attack(self, end: Callable[[Version, Path], None]) -> None:
-        """End a run like this, look, and have the next run end what it left."""
-        before, version = self.holds, self.versions[(self.rounds + 1) % 2]
+        """End a run in this way, read the tables, and let the next run clean up."""
+        before, version = self.version, self.versions[(self.rounds + 1) % 2]
         end(version, self.prefix)
         begun = [path.parent.name for path in found(self.prefix, "_tmp/*/publishing")]
         if seen(self.prefix) != before.tables:
-            self.holds = version
-        assert seen(self.prefix) == self.holds.tables
-        assert self.holds == version or not begun
+            self.version = version
+        assert seen(self.prefix) == self.version.tables
+        assert self.version == version or not begun
         verified = verify(self.prefix)
         for run_id in begun:
             note = (
@@ -211,10 +208,10 @@ class Attacked:
         if self.rounds % 2:
             code, error = run(version.path, self.prefix, ENGINE="duckdb", **RATIO)
             assert code == 0, error
-            self.holds = version
+            self.version = version
         else:
             sweep(self.prefix)
-        assert published.everything(self.prefix) == self.holds.tables
+        assert published.everything(self.prefix) == self.version.tables
         assert published.run_id(self.prefix)
         assert list((self.prefix / "_tmp").iterdir()) == []
         self.rounds += 1
@@ -227,7 +224,7 @@ def attacked(versions, disk) -> Attacked:
 
 
 def attack_at_random(attacked: Attacked, disk: Disk, at: Path, times: int) -> str:
-    """What was tried: every ending before every step, as chance has it."""
+    """Attack with random endings before random steps; returns their counts."""
     endings = Counter[str]()
     for _ in range(times):
         ending = random.choice([*ENDINGS])
@@ -238,7 +235,7 @@ def attack_at_random(attacked: Attacked, disk: Disk, at: Path, times: int) -> st
 
 
 def end_in_a_race(version: Version, prefix: Path) -> None:
-    """Have a run end by a signal as soon as it is seen to publish, or a bit later."""
+    """End a run by a signal as soon as it publishes, or a little later."""
     process = start(version.path, prefix, **RATIO)
     while not publishes(prefix) and process.poll() is None:
         pass  # it takes milliseconds
@@ -249,21 +246,21 @@ def end_in_a_race(version: Version, prefix: Path) -> None:
 
 
 def exchanging(*params: bool) -> pytest.MarkDecorator:
-    """Disks for a test: some that can exchange folders, some that cannot."""
+    """Disks for a test: they can or cannot exchange folders."""
     ids = ["exchange" if can else "no exchange" for can in params]
     return pytest.mark.parametrize("disk", params, ids=ids, indirect=True)
 
 
-# Publishing is the same for both engines, and a run takes Spark long.
+# Publishing is the same for both engines, and a run on Spark takes long.
 @exchanging(*([True, False] if ENGINE == "duckdb" else [False]))
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_run_that_ends_while_it_publishes_mixes_and_loses_nothing(
     attacked, disk, tmp_path, ending, tried
 ):
-    half_way = STEPS[disk.can_exchange] // 2  # of two renames, between them
+    half_way = STEPS[disk.can_exchange] // 2  # between two renames of a table
     attacked.attack(partial(end_while_publishing, ending, half_way, disk, tmp_path))
     assert attacked.half_done == (ending not in IN_ORDER)
-    tried(f"{ending}: {said(attacked)}")
+    tried(f"{ending}: {summary(attacked)}")
 
 
 @exchanging(*([True, False] if ENGINE == "duckdb" else [True]))
@@ -271,7 +268,7 @@ def test_a_run_that_is_signalled_in_the_midst_of_publishing_mixes_nothing(
     attacked, disk, tried
 ):
     attacked.attack(end_in_a_race)
-    tried(said(attacked))
+    tried(summary(attacked))
 
 
 PARTS, AT_RANDOM, RACES = (10, 8, 2) if ENGINE == "duckdb" else (2, 4, 1)
@@ -286,26 +283,26 @@ def test_many_runs_that_end_while_they_publish_mix_and_lose_nothing(
     endings = attack_at_random(attacked, disk, tmp_path, AT_RANDOM)
     for _ in range(RACES):
         attacked.attack(end_in_a_race)
-    tried(f"{said(attacked)}: {endings}, a race {RACES}")
+    tried(f"{summary(attacked)}: {endings}, a race {RACES}")
 
 
-def said(attacked: Attacked) -> str:
+def summary(attacked: Attacked) -> str:
     return (
         f"{attacked.rounds} ended while publishing, {attacked.half_done} left half of"
-        " it and verify said so; readers found 0 mixed and 0 lost"
+        " it, which verify reported; readers found 0 mixed and 0 lost"
     )
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="it takes bindfs and /dev/fuse")
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs bindfs and /dev/fuse")
 def test_a_reader_with_open_files_stops_no_publishing(versions, fuse, tried):
     prefix = Path(shutil.copytree(versions[0].output, fuse / "out"))
-    held = [published.files(prefix, table)[0].open() for table in TABLES]
+    opened = [published.files(prefix, table)[0].open() for table in TABLES]
     code, error = run(versions[1].path, prefix, **RATIO)
     assert code == 0, error
     assert published.everything(prefix) == versions[1].tables
     assert left_over(prefix) != []
-    for file in held:
+    for file in opened:
         file.close()
     sweep(prefix)
     assert left_over(prefix) == []
-    tried(f"{len(held)} files held open on a disk that removes none of these")
+    tried(f"{len(opened)} open files on a disk that cannot remove open files")

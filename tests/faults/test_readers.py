@@ -12,7 +12,7 @@ from tests.support.engine import ENGINE
 
 
 class Reader(threading.Thread):
-    """Reads all tables until it is stopped, as ``docs/reliability.md`` says."""
+    """Reads all tables until it is stopped, as ``docs/reliability.md`` describes."""
 
     def __init__(self, prefix: Path, versions):
         super().__init__()
@@ -32,7 +32,7 @@ class Reader(threading.Thread):
                     for table in TABLES
                 }
             except (OSError, duckdb.IOException):
-                self.repeated += 1  # a run has published: the record is another one
+                self.repeated += 1  # a run has published, so read the new record
                 continue
             if any(tables == version.tables for version in self.versions):
                 self.whole += 1

@@ -1,4 +1,4 @@
-"""A full disk and a small memory are clear errors, or none."""
+"""A full disk or too little memory is a clear error, or no error."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ SUDO = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
 def mount(disk: Path, options: str) -> None:
-    """To mount a disk takes root."""
+    """Mount a disk in memory, which needs root."""
     options += f",uid={os.geteuid()}"
     command = [*SUDO, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
     subprocess.run(command, check=True)
@@ -62,7 +62,7 @@ def test_a_full_disk_is_a_clear_error_that_leaves_the_old_tables(
 
 if ENGINE == "duckdb":
 
-    def test_a_disk_without_inodes_left_has_all_tables_of_a_job_or_none(
+    def test_without_free_inodes_a_disk_has_all_tables_of_a_job_or_none(
         versions, small_disk, tried
     ):
         prefix = small_disk / "out"
@@ -87,7 +87,9 @@ if ENGINE == "duckdb":
         assert refused >= 10
         tried(f"{refused} runs without inodes: exit 1, one line, no table")
 
-    def test_an_input_of_many_times_the_memory_is_finished_by_spilling(tmp_path, tried):
+    def test_an_input_of_many_times_the_memory_is_processed_by_spilling(
+        tmp_path, tried
+    ):
         made = make_events(tmp_path / "in", 2_600_000)
         size = sum(path.stat().st_size for path in made.iterdir())
         assert size > 4 * 150e6

@@ -1,4 +1,4 @@
-"""A signal to ``scripts/task`` stops what it runs, with and without a terminal."""
+"""A signal to ``scripts/task`` stops its commands, with and without a terminal."""
 
 import os
 import pty
@@ -51,10 +51,10 @@ def test_a_task_that_is_signalled_stops_its_run(
     )
     wait_until(lambda: found(prefix / "_tmp", "*/rejected_events"))
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "error: interrupted" in said
-    # Nothing goes on behind its back: the run has cleaned up, and let go of its lock.
+    assert "error: interrupted" in printed
+    # The run has ended, too: it has cleaned up, and its lock is free.
     assert left_over(prefix) == []
     assert published.ledger(prefix)["error"] == "interrupted"
     assert_whole(prefix, versions)
@@ -77,7 +77,7 @@ print("done", flush=True)
 
     @pytest.fixture
     def tasks(tmp_path):
-        """The options that have scripts/task look at tasks of this test."""
+        """The options for scripts/task to use the tasks of this test."""
         program = tmp_path / "program.py"
         program.write_text(PROGRAM)
         file = tmp_path / "Taskfile.yml"
@@ -89,8 +89,8 @@ print("done", flush=True)
         return "--taskfile", str(file)
 
     def test_a_task_reads_its_input_and_passes_its_exit_code_on(tasks):
-        said, _ = start(*tasks, "reads").communicate("a line\n")
-        assert said.split() == ["up", "read", "a", "line", "done"]
+        printed, _ = start(*tasks, "reads").communicate("a line\n")
+        assert printed.split() == ["up", "read", "a", "line", "done"]
         process = start(*tasks, "fails")
         process.communicate()
         assert process.returncode == 7
@@ -110,48 +110,52 @@ print("done", flush=True)
             process = start(*tasks, "reads")
             time.sleep(random.uniform(0, 0.4))
             process.terminate()
-            said, _ = process.communicate(timeout=60)
+            printed, _ = process.communicate(timeout=60)
             assert process.returncode != 0
-            assert "done" not in said
+            assert "done" not in printed
         tried(f"{moments} stops at random; each time nothing went on, exit not 0")
 
     @pytest.fixture
     def in_terminal(tasks):
-        """Runs a task in a terminal of its own; gives its exit code and its output."""
+        """Runs a task in its own terminal; returns its exit code and its output."""
 
         def run(task, act):
             process, terminal = pty.fork()
             if process == 0:
                 os.execv(TASK, [TASK, *tasks, task])
-            said = b""
-            with suppress(OSError):  # which is how Linux says that all is read
+            printed = b""
+            with suppress(OSError):  # Linux raises it at the end of the output
                 while more := os.read(terminal, 1000):
-                    said += more
+                    printed += more
                     if more.startswith(b"up"):
                         act(process, terminal)
             os.close(terminal)
             _, status = os.waitpid(process, 0)
-            return os.waitstatus_to_exitcode(status), said.decode()
+            return os.waitstatus_to_exitcode(status), printed.decode()
 
         return run
 
-    def test_ctrl_c_in_a_terminal_stops_what_a_task_runs(in_terminal):
-        code, said = in_terminal("reads", lambda _, terminal: os.write(terminal, b"\3"))
+    def test_ctrl_c_in_a_terminal_stops_the_command_of_a_task(in_terminal):
+        code, printed = in_terminal(
+            "reads", lambda _, terminal: os.write(terminal, b"\3")
+        )
         assert code == 5
-        assert said.count("stopped") == 1
-        assert "done" not in said
+        assert printed.count("stopped") == 1
+        assert "done" not in printed
 
-    def test_sigterm_stops_what_a_task_runs_in_a_terminal(in_terminal):
-        code, said = in_terminal("reads", lambda pid, _: os.kill(pid, signal.SIGTERM))
+    def test_sigterm_stops_the_command_of_a_task_in_a_terminal(in_terminal):
+        code, printed = in_terminal(
+            "reads", lambda pid, _: os.kill(pid, signal.SIGTERM)
+        )
         assert code == 5
-        assert said.count("stopped") == 1
-        assert "done" not in said
+        assert printed.count("stopped") == 1
+        assert "done" not in printed
 
     def test_a_task_reads_from_a_terminal(in_terminal):
         end_of_file = b"\4"
-        code, said = in_terminal(
+        code, printed = in_terminal(
             "reads", lambda _, terminal: os.write(terminal, b"a line\n" + end_of_file)
         )
         assert code == 0
-        assert "read a line" in said
-        assert "done" in said
+        assert "read a line" in printed
+        assert "done" in printed

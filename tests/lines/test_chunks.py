@@ -19,7 +19,7 @@ PIECES = st.sampled_from((b"{}", b"a", b" ", b"\t", b"x" * 30, *LINE_ENDS, *MARK
 
 
 def expected(content):
-    """The lines that are not blank, by the shortest way that is obviously right."""
+    """The lines that are not blank, found in a short and obviously right way."""
     lines = re.split(b"\r\n|\n|\r", content)
     lines = [re.sub(b"^(\xef\xbb\xbf)+", b"", line) for line in lines]
     return [line.decode(errors="replace") for line in lines if line.strip(b" \t")]
@@ -116,7 +116,7 @@ def test_an_error_in_one_file_ends_the_lines_of_all(tmp_path):
         list(lines_of_ranges(ranges, 2, size=64))
 
 
-def test_a_line_of_bytes_that_are_no_text_is_replaced_and_read_exactly(path):
+def test_a_line_with_bad_utf_8_is_replaced_and_read_exactly(path):
     path.write_bytes(b'{"a": 1}\n{"b": "\xff"}\n{"c": "\xc3\xbc"}')
     file = listed(path, path.parent)
     [data] = chunks_of(whole(file))

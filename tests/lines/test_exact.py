@@ -1,4 +1,4 @@
-"""The exact reading of a line, which every engine falls back on."""
+"""The exact reading of lines."""
 
 import json
 
@@ -24,7 +24,7 @@ def read(line):
 
 @given(st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(), JSON))
 def test_any_object_becomes_a_plain_one_that_stays_as_it_is(fields):
-    # JSON has no infinite numbers; this is how they would be written.
+    # JSON has no infinite numbers, but 1e999 is read as one.
     line = json.dumps(fields).replace("Infinity", "1e999")
     plain = plain_line(line) or ""
     assert list(json.loads(plain)) == list(FIELDS)
@@ -32,7 +32,7 @@ def test_any_object_becomes_a_plain_one_that_stays_as_it_is(fields):
 
 
 @given(st.text() | JSON.map(json.dumps))
-def test_a_line_is_an_object_if_a_strict_reader_says_so(line):
+def test_a_line_is_an_object_if_a_strict_reader_accepts_it(line):
     def refuse(constant):
         raise ValueError(constant)
 
@@ -85,13 +85,15 @@ def test_a_long_text_is_json_if_a_short_one_is(text):
         ('{"a": 1}', None, False, False),
     ],
 )
-def test_types_are_erased_only_where_they_say_nothing(token, text, identifier, value):
+def test_the_type_of_a_value_is_kept_where_a_rule_needs_it(
+    token, text, identifier, value
+):
     line = f'{{"device": {token}, "initiator_id": {token}, "value": {token}}}'
     expected = {"device": text, "initiator_id": identifier, "value": value}
     assert read(line) == {k: v for k, v in expected.items() if v is not None}
 
 
-def test_half_a_surrogate_pair_is_no_text_wherever_it_stands():
+def test_half_a_surrogate_pair_is_not_json_anywhere_in_a_line():
     for line in (
         '{"other": "\\ud83d"}',
         '{"other": ["\\ude00"]}',
@@ -108,7 +110,7 @@ def test_half_a_surrogate_pair_is_no_text_wherever_it_stands():
 @pytest.mark.parametrize(
     "nested", ["[" * 499 + "]" * 499, '{"a":' * 499 + "1" + "}" * 499]
 )
-def test_what_nests_deeper_than_500_levels_is_no_event(nested):
+def test_a_line_that_nests_deeper_than_500_levels_is_no_event(nested):
     assert plain_line(f'{{"event": "a", "other": {nested}}}') is not None
     assert plain_line(f'{{"event": "a", "other": [{nested}]}}') is None
     in_a_text = json.dumps(nested * 2)

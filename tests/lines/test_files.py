@@ -1,4 +1,4 @@
-"""An event file is read as it was listed, whatever happens to it meanwhile."""
+"""An event file is read as it was listed, or an error names it."""
 
 import gzip
 import os
@@ -51,7 +51,7 @@ def test_gzip_files_may_be_joined(event_file):
     assert unpacked(event_file(content, "a.json.gz")) == 2 * LINES
 
 
-def test_what_is_packed_a_thousandfold_comes_whole(event_file):
+def test_a_file_that_is_packed_a_thousandfold_is_read_whole(event_file):
     content = b"x" * 10_000_000
     assert unpacked(event_file(gzip.compress(content), "a.json.gz")) == content
 
@@ -83,7 +83,7 @@ def vanishes(path):
 
 
 @pytest.mark.parametrize(
-    ("happens", "said"),
+    ("happens", "message"),
     [
         (shrinks, r"shrank from 45,000 to 1,000 bytes"),
         (is_replaced, "replaced by another file"),
@@ -91,15 +91,15 @@ def vanishes(path):
         (vanishes, "No such file or directory"),
     ],
 )
-def test_a_file_that_is_no_longer_what_was_listed_is_named(event_file, happens, said):
+def test_a_file_that_changed_since_it_was_listed_is_named(event_file, happens, message):
     file = event_file(LINES)
     happens(file.path)
-    with pytest.raises(InputError, match=rf"a\.json: {said}"):
+    with pytest.raises(InputError, match=rf"a\.json: {message}"):
         unpacked(file)
 
 
 @pytest.mark.parametrize("happens", [shrinks, is_written_over])
-def test_a_change_while_a_file_is_read_is_seen_at_its_end(event_file, happens):
+def test_a_change_while_a_file_is_read_is_found_at_its_end(event_file, happens):
     file = event_file(LINES)
     with open_unpacked(whole(file)) as source:
         source.read(44_000)

@@ -1,4 +1,4 @@
-"""Which files INPUT_DATA_PATH names."""
+"""The files that INPUT_DATA_PATH names."""
 
 import csv
 import os
@@ -37,22 +37,22 @@ def test_a_directory_gives_its_event_files_but_no_hidden_ones(folder):
     assert inputs.size == 6
 
 
-def test_a_glob_reaches_deeper_and_its_root_is_what_holds_no_magic(folder):
+def test_a_glob_finds_deeper_files_and_its_root_is_the_part_without_wildcards(folder):
     inputs = find(f"{folder}/**/*.json")
     assert inputs.root == folder
     assert names(inputs) == ["a.json", "deeper/g.json"]
     assert find(f"{folder}/[ab].*").root == folder
 
 
-def test_a_file_stands_for_itself(folder):
+def test_a_path_may_be_a_single_file(folder):
     inputs = find(folder / "b.jsonl")
     assert (names(inputs), inputs.root) == (["b.jsonl"], folder)
 
 
-def test_a_name_with_magic_characters_is_a_name_if_it_exists(folder):
-    odd = folder / "day[1]*.json"
-    odd.touch()
-    assert names(find(odd)) == ["day[1]*.json"]
+def test_a_name_with_wildcards_is_no_glob_if_the_file_exists(folder):
+    path = folder / "day[1]*.json"
+    path.touch()
+    assert names(find(path)) == ["day[1]*.json"]
 
 
 @pytest.mark.parametrize("path", ["nowhere", "no*match", "*.txt", "d.txt", "_e.json"])
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, make, fault):
 
 
 @pytest.mark.parametrize("path", [".", "**/*.json"])
-def test_a_place_without_an_event_file_is_named(tmp_path, path):
+def test_a_path_without_an_event_file_is_named(tmp_path, path):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "_hidden.json").touch()
     with pytest.raises(InputError, match="no event file is there"):
@@ -134,7 +134,7 @@ def test_the_prefix_is_never_read(tmp_path):
             find(tmp_path / inside, prefix)
 
 
-def test_an_input_within_the_prefix_is_read_if_it_is_none_of_its_tables(tmp_path):
+def test_an_input_within_the_prefix_is_read_if_it_is_no_table(tmp_path):
     for name in ("raw/day.json", "users/day.json"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
@@ -150,7 +150,7 @@ def tidied(path, names):
         return list(csv.reader(file))
 
 
-def test_a_csv_file_is_brought_into_one_form(tmp_path):
+def test_a_csv_file_is_written_in_one_form(tmp_path):
     path = tmp_path / "users.csv"
     path.write_bytes(
         "\ufeffGender,user_id,name\r\n"
@@ -178,7 +178,7 @@ def test_a_csv_file_is_brought_into_one_form(tmp_path):
         (b'user_id,name\nu1,"The "Best""\n', "expected after"),
     ],
 )
-def test_a_csv_file_that_can_be_misread_is_named(tmp_path, content, fault):
+def test_a_csv_file_that_cannot_be_read_is_named(tmp_path, content, fault):
     path = tmp_path / "users.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match=rf"users\.csv: .*{fault}"):

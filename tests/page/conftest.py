@@ -1,4 +1,4 @@
-"""The report's page in a real Chromium that may load nothing but that page."""
+"""The report's page in a real Chromium, which may load only this page."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ RULES = {
 
 
 def named_week(year: int, week: int) -> tuple[str, date]:
-    """An ISO week's name and Monday."""
+    """The name of an ISO week, and its Monday."""
     return f"{year}-{week:02}", date.fromisocalendar(year, week, 1)
 
 
@@ -84,17 +84,17 @@ class Opened:
     """A page in a tab of its own.
 
     Attributes:
-        page: to look at and to press keys on.
-        asked_for: the address of each request but that for the page itself.
-        said: what stands in the console, and errors.
+        page: the page of Playwright.
+        requests: the address of each request, except that for the page itself.
+        messages: the texts of the console, and errors.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.asked_for: list[str] = []
-        self.said: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.requests: list[str] = []
+        self.messages: list[str] = []
+        page.on("console", lambda message: self.messages.append(message.text))
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
 
     def show(self, path: Path) -> None:
         address = path.as_uri()
@@ -103,7 +103,7 @@ class Opened:
             if route.request.url == address:
                 route.continue_()
             else:
-                self.asked_for.append(route.request.url)
+                self.requests.append(route.request.url)
                 route.abort()
 
         self.page.route("**/*", answer)
@@ -116,7 +116,7 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         pytest.fail("there is no Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
-        # Its sandbox takes rights that a container lacks, and it opens our page only.
+        # A container lacks the rights for Chromium's sandbox; it opens only this page.
         browser = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox"]
         )
@@ -126,7 +126,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def show(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Opens a page's text at a width and in a colour scheme."""
+    """Opens a page with a width and a colour scheme."""
     contexts = []
 
     def show_it(text: str, width: int = DESKTOP, scheme: Any = "light") -> Opened:

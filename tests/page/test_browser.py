@@ -1,4 +1,4 @@
-"""The page as people meet it: on a phone, in the dark, by keyboard, in print."""
+"""The page on a phone, in the dark, by keyboard and in print."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def test_the_charts_are_drawn(show, width):
         assert chart["y"] <= dot["y"] + dot["height"] <= chart["y"] + chart["height"]
     places = [dot["x"] for dot in dots]
     assert places == sorted(set(places))
-    # A higher rate stands higher: it grows from week to week.
+    # The rates grow from week to week, so each dot is higher than the one before.
     heights = [dot["y"] for dot in dots]
     assert heights == sorted(heights, reverse=True)
     genres = boxes(opened, "table:has(#genre-caption) .bar .dot")
@@ -104,11 +104,11 @@ def test_a_flag_is_a_word_and_a_sign_and_not_colour_alone(show):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_page_asks_for_nothing_and_complains_of_nothing(show, name):
+def test_the_page_makes_no_request_and_prints_no_message(show, name):
     opened = show(PAGES[name])
     opened.page.wait_for_load_state("networkidle")
-    assert opened.asked_for == []
-    assert opened.said == []
+    assert opened.requests == []
+    assert opened.messages == []
 
 
 def test_hostile_names_are_shown_and_run_nothing(show):
@@ -129,13 +129,13 @@ def test_the_page_would_run_no_script_that_got_into_it(show):
         " {textContent: 'window.ran = 1'}))"
     )
     assert opened.page.evaluate("window.ran") is None
-    assert any("Content Security Policy" in text for text in opened.said)
+    assert any("Content Security Policy" in text for text in opened.messages)
 
 
 @pytest.mark.parametrize("name", ["ordinary", "empty", "hostile"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_nothing_keeps_anybody_from_using_it(show, name, scheme, width):
+def test_the_page_is_accessible(show, name, scheme, width):
     opened = show(PAGES[name], width, scheme)
     for details in opened.page.locator("summary").all():
         details.click()
@@ -173,14 +173,14 @@ def test_every_part_can_be_reached_by_keyboard(show):
     assert opened.page.locator("figure details").get_attribute("open") is not None
 
 
-def test_without_data_it_says_so(show):
+def test_without_data_the_page_has_notes_instead_of_figures(show):
     text = show(PAGES["empty"]).page.locator("body").inner_text()
     assert "There are no events yet" in text
     assert text.count("Too little data") == 8
     assert "The ledger of the run that the tables came from is lost" in text
 
 
-def test_in_print_tables_are_open_and_links_gone(show):
+def test_in_print_tables_are_open_and_links_are_hidden(show):
     opened = show(PAGES["ordinary"], scheme="dark")
     opened.page.emulate_media(media="print")
     assert not opened.page.locator("nav").is_visible()

@@ -1,4 +1,4 @@
-"""What stands on the page, as text; test_browser.py opens it in a browser."""
+"""The page as text; test_browser.py opens it in a browser."""
 
 import re
 from datetime import date
@@ -30,7 +30,7 @@ def text_of(rules=RULES, counts=COUNTS):
     return " ".join(re.sub("<[^>]*>", "", html.split("</head>")[1]).split())
 
 
-def test_it_answers_in_sentences():
+def test_the_page_answers_in_sentences():
     text = text_of()
     assert "The data end: app events on 24 Jan 2021, 23:27 UTC." in text
     assert (
@@ -50,12 +50,12 @@ def test_it_answers_in_sentences():
         (None, None, "come back in the week that counts"),
     ],
 )
-def test_it_says_what_coming_back_means(mode, offset, sentence):
+def test_the_page_defines_coming_back(mode, offset, sentence):
     known = {"conversion_mode": mode, "conversion_week_offset": offset}
     assert sentence in text_of(RULES | known if mode else {})
 
 
-def test_a_week_is_finished_if_the_answers_say_so():
+def test_a_week_is_finished_if_it_is_finished_in_the_answers():
     weeks = [
         ("2020-53", MONDAY, 100, 18, True),
         ("2021-01", date(2021, 1, 4), 100, 2, False),
@@ -76,17 +76,17 @@ def test_a_week_is_finished_if_the_answers_say_so():
         (True, False, 29, "flagged"),
     ],
 )
-def test_a_verdict_is_what_the_answers_say(is_flagged, is_suspicious, total, verdict):
+def test_a_verdict_follows_from_the_answers(is_flagged, is_suspicious, total, verdict):
     found = answers(COUNTS, None, RULES, DEFAULTS)
     group = found["dropoff"]["by_app_version"][0]
-    told = {"is_flagged": is_flagged, "is_suspicious": is_suspicious, "total": total}
-    group["sessions"] |= told
+    given = {"is_flagged": is_flagged, "is_suspicious": is_suspicious, "total": total}
+    group["sessions"] |= given
     name = '<th scope="row"><bdi>i</bdi> · <bdi>1</bdi></th>'
     rows = re.findall(rf'<tr class="is-(\w+)">\s*{name}', page(found))
     assert rows == [verdict]
 
 
-def test_it_is_one_small_file_without_a_script_or_an_address():
+def test_the_page_is_one_small_file_without_a_script_or_an_address():
     html = page(answers(COUNTS, None, RULES, DEFAULTS))
     assert html.startswith("<!doctype html>")
     assert len(html) < 100_000
@@ -106,7 +106,7 @@ def test_it_is_one_small_file_without_a_script_or_an_address():
         (1.0, "100 %"),
     ],
 )
-def test_a_percentage_never_pretends_to_be_none_or_all(share, shown):
+def test_a_percentage_is_never_rounded_to_none_or_all(share, shown):
     assert percent(share).replace("\u202f", " ") == shown
 
 

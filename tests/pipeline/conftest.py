@@ -1,6 +1,6 @@
 from tests.support.engine import ENGINE
 
-# What no engine has a part in need not wait for Spark.
+# These tests use no engine, so they do not run on Spark.
 collect_ignore = (
     [] if ENGINE == "duckdb" else ["test_published_report.py", "test_warehouse.py"]
 )

@@ -1,4 +1,4 @@
-"""What must hold of tables before they are published."""
+"""The checks of tables before publishing."""
 
 import pytest
 
@@ -81,7 +81,7 @@ GOOD = {
 
 @pytest.fixture
 def stage(run):
-    """Stages the tables of GOOD, some of them with other rows."""
+    """Stages the tables of GOOD; the caller can give other rows for some."""
 
     def stage_all(changed=None):
         for table, rows in (GOOD | (changed or {})).items():
@@ -106,7 +106,7 @@ def broken(run):
     return {(f.table, f.check): f.violations for f in found}
 
 
-def test_tables_that_keep_every_promise_pass(run, stage):
+def test_tables_that_break_no_rule_pass(run, stage):
     stage()
     check_staged(run, GOOD)
 
@@ -203,12 +203,12 @@ BROKEN = {
 }
 
 
-# A case takes Spark ten seconds.
+# A case takes ten seconds on Spark.
 SPARK_TRIES = ("a flag", "a session twice", "a cohort of another size")
 
 
 @pytest.mark.parametrize("what", BROKEN if ENGINE == "duckdb" else SPARK_TRIES)
-def test_a_broken_promise_is_counted_and_named(run, stage, what):
+def test_a_failed_check_is_named_with_its_count(run, stage, what):
     changed, expected = BROKEN[what]
     stage(changed)
     assert broken(run) == expected
@@ -238,7 +238,7 @@ def test_a_table_is_checked_against_those_that_are_published(opened, open_run, s
     assert broken(run) == {("fact_user_session", ONE_EACH): 1}
 
 
-def test_a_table_that_a_check_reads_must_be_there(run):
+def test_a_table_that_a_check_reads_must_exist(run):
     no_facts = data_frame(run.engine, FACT_USER_SESSION.schema, [])
     run.stage(FACT_USER_SESSION, no_facts)
     with pytest.raises(InputError, match="there is no table user_sessions yet"):
@@ -267,7 +267,7 @@ def test_rows_with_nulls_and_with_the_least_and_most_allowed_are_published(run, 
     assert broken(run) == {}
 
 
-def test_tables_without_rows_break_no_promise(run, stage):
+def test_tables_without_rows_break_no_rule(run, stage):
     stage({table: [] for table in GOOD})
     assert broken(run) == {}
 

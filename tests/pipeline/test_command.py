@@ -1,4 +1,4 @@
-"""The commands as a user runs them: what they print, and how they end."""
+"""The commands as a user runs them: their output and exit codes."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["jobs", "jobs.sessionize", "jobs.sql"])
-def test_a_command_tells_its_version(command, module):
+def test_a_command_prints_its_version(command, module):
     ended = command("--version", module=module)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"product-events {__version__}\n"
@@ -81,7 +81,7 @@ def test_a_missing_input_exits_3(command, tmp_path):
 
 def test_a_file_without_permission_exits_3(command, tmp_path):
     (tmp_path / "in" / "e.jsonl").chmod(0)
-    # Root may read everything, unless it gives that power up.
+    # Root can read every file, so it gives up this capability.
     powers = "-dac_override,-dac_read_search"
     before = ["setpriv", "--bounding-set", powers] if os.geteuid() == 0 else []
     ended = command(before=before)

@@ -1,4 +1,4 @@
-"""What a whole run shows of addresses and, with a key, of ids: nothing, anywhere."""
+"""A whole run shows no address anywhere, and no id if there is a key."""
 
 import hmac
 import re
@@ -12,10 +12,10 @@ from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.slow
 
-# One file of the sample has some of everything, over few days.
+# This file of the sample has every kind of event, on few days.
 EVENTS = ROOT / "data-input" / "events-001.jsonl"
 KEY = "a key that nobody knows"
-# Those that scripts/make_events.py gives to its users.
+# The addresses that scripts/make_events.py gives to its users.
 ADDRESS = re.compile(r"(192\.0\.2|198\.51\.100)\.[0-9]")
 
 

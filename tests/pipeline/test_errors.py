@@ -1,4 +1,4 @@
-"""How a run ends that cannot go on: its exit code, its one line, and what it leaves."""
+"""The end of a failed run: its exit code, its one line, and the files it leaves."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ PACKED = gzip.compress(OTHER * 1000, mtime=0)
 UNREADABLE = {
     "a corrupt gzip file": ("b.json.gz", PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:]),
     "a gzip file that is cut off": ("b.json.gz", PACKED[: len(PACKED) // 2]),
-    "a gzip file that is none": ("b.json.gz", OTHER),
+    "a gzip file that is not packed": ("b.json.gz", OTHER),
     "an empty gzip file": ("b.json.gz", b""),
     "users.csv in another encoding": ("users.csv", b"user_id\n\xff\n"),
     "users.csv without its key": ("users.csv", b"id\n1\n"),
@@ -29,7 +29,7 @@ UNREADABLE = {
 }
 
 
-def test_users_csv_that_is_a_link_to_nothing_is_not_taken_for_absent(run, tmp_path):
+def test_a_broken_link_users_csv_is_an_error(run, tmp_path):
     (tmp_path / "in" / "a.json").write_bytes(GOOD)
     (tmp_path / "in" / "users.csv").symlink_to("nowhere")
     ended = run()
@@ -53,7 +53,7 @@ def test_an_input_that_cannot_be_read_is_named_and_the_tables_stay(run, tmp_path
     assert not any((tmp_path / "out" / "_tmp").iterdir())
 
 
-def test_the_jobs_one_by_one_give_the_tables_of_the_pipeline(run, tmp_path):
+def test_the_jobs_run_one_by_one_give_the_tables_of_the_pipeline(run, tmp_path):
     (tmp_path / "in" / "a.json").write_bytes(GOOD + b"\n" + OTHER)
     assert run().code == 0
     for job in PIPELINE:
@@ -87,7 +87,7 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(run, tm
     )
     assert ledger["status"] == "failed"
     assert f"error: {ledger['error']}" == ended.error
-    assert {origin["run_id"] for origin in ledger["tables"].values()} != {
+    assert {table["run_id"] for table in ledger["tables"].values()} != {
         ledger["run_id"]
     }
     assert published.everything(prefix) == before
@@ -168,7 +168,7 @@ def test_hostile_names_do_no_harm(run, tmp_path):
     assert sorted(row[1] for row in sessions) == sorted(names)
 
 
-def test_an_event_name_of_its_own_for_each_line_fills_no_screen(run, tmp_path):
+def test_many_different_event_names_do_not_fill_the_screen(run, tmp_path):
     lines = [json.dumps(LINE | {"event": f"page {n}"}) for n in range(500)]
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
     ended = run(PIPELINE[0])
@@ -178,7 +178,7 @@ def test_an_event_name_of_its_own_for_each_line_fills_no_screen(run, tmp_path):
     assert len(ignored) == 500
 
 
-def test_a_folder_above_the_tables_that_looks_like_a_partition_is_none(run, tmp_path):
+def test_a_folder_above_the_tables_is_not_read_as_a_partition(run, tmp_path):
     event = {
         "event_name": "like",
         "timestamp": "2021-01-01 00:00:00",

@@ -1,4 +1,4 @@
-"""The notebooks of jupyter-notebook/: clean as committed, and right when executed."""
+"""The notebooks in jupyter-notebook/ are committed without outputs, and work."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def prefix(tmp_path_factory):
 
 @pytest.fixture
 def execute(prefix, tmp_path):
-    """Executes a notebook; gives its code cells."""
+    """Executes a notebook; returns its code cells."""
 
     def execute_one(name):
         ended = run(
@@ -52,7 +52,7 @@ def printed(cell):
 
 
 def shown(cells, kind):
-    """What the cells show of a kind, a MIME type, as texts."""
+    """The outputs of the cells with this MIME type, as texts."""
     outputs = (output for cell in cells for output in cell["outputs"])
     data = (output.get("data", {}) for output in outputs)
     return ["".join(parts[kind]) for parts in data if kind in parts]
@@ -70,7 +70,7 @@ def test_the_exploration_shows_tables_and_plots(execute):
     cells = execute("exploration.ipynb")
     assert printed(cells[0]).startswith(f"{ENGINE} /")
     assert len(shown(cells, "image/png")) == 4
-    # Its own conversion is that of the summary, as README.md shows: 18 of 100.
+    # The notebook computes the conversion of README.md, 18 of 100, in two ways.
     schema, channels, summary = (
         text for text in shown(cells, "text/plain") if "converted" in text
     )
@@ -91,7 +91,7 @@ def test_the_answers_are_those_of_the_report(execute, prefix):
         *answers["dropoff"]["by_device_os"],
         *answers["dropoff"]["by_app_version"],
     )
-    # One is Q1. The notebook fails if one differs.
+    # One more figure is Q1. The notebook fails if a figure differs.
     assert printed(cells[-1]) == f"{1 + len(groups)} figures are the same\n"
 
 

@@ -1,4 +1,4 @@
-"""The whole pipeline against the plain-Python reference of the contract."""
+"""The whole pipeline, compared with the reference in plain Python."""
 
 import tempfile
 from collections import Counter
@@ -32,7 +32,7 @@ TABLE_JOBS = JOBS[:-1]  # the report has tests of its own
 
 
 def examples(duckdb: int, spark: int) -> settings:
-    """How many examples an engine tries: Spark takes much longer for one."""
+    """The number of examples for each engine; Spark takes much longer for one."""
     return settings(
         max_examples=duckdb if ENGINE == "duckdb" else spark,
         deadline=None,
@@ -45,7 +45,7 @@ def run_on(
     files: Mapping[str, bytes],
     rules: ReferenceSettings = ReferenceSettings(),  # noqa: B008 - frozen
 ) -> Path:
-    """Runs all jobs on these files in this process; returns the prefix."""
+    """Run all jobs on these files in this process; returns the prefix."""
     (folder / "in").mkdir()
     for name, content in files.items():
         (folder / "in" / name).write_bytes(content)
@@ -73,7 +73,7 @@ def shown(rate: Fraction | None) -> str:
 
 
 def of_reference(tables):
-    """The reference's rows as ``published.everything`` gives the tables'."""
+    """The rows of the reference in the form of ``published.everything``."""
     return {
         table.name: sorted(
             (
@@ -95,7 +95,7 @@ def of_reference(tables):
 
 
 def without_source_file(tables):
-    """A line's file is the one thing that a file split changes."""
+    """The tables without the column that depends on how lines are split into files."""
     return tables | {
         "rejected_events": sorted({(r[0], r[2]) for r in tables["rejected_events"]})
     }
@@ -107,7 +107,7 @@ def has_lines(files):
 
 @examples(duckdb=30, spark=4)
 @given(event_files().filter(has_lines), reference_settings())
-def test_every_table_and_count_is_that_of_the_reference(files, rules):
+def test_every_table_and_count_equals_the_reference(files, rules):
     expected = reference_tables(files, rules)
     tables, ledger = run_in_new_folder(files, rules)
     for name, rows in of_reference(expected.tables).items():
@@ -171,7 +171,7 @@ def test_columns_have_the_types_of_the_catalogue(tmp_path):
         assert len(published.rows(prefix, table)) >= 1, table
 
 
-def test_a_day_that_became_empty_disappears(tmp_path):
+def test_the_folder_of_a_day_without_rows_disappears(tmp_path):
     line = '{{"event": "registered", "timestamp": "{} 00:00:00", "initiator_id": 1}}'
     days = [f"2021-01-0{n}" for n in (1, 2, 3)]
     for name, kept in (("first", days), ("second", days[1:])):

@@ -1,4 +1,4 @@
-"""What the report job leaves, and what it takes from the runs before it."""
+"""The files of the report job, and the ledgers that it reads."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def run_on(run, tmp_path):
-    """Runs jobs, all unless told, on these lines."""
+    """Runs jobs on these lines; runs all jobs if none is named."""
 
     def run_jobs(lines, *jobs, **settings):
         text = "\n".join(map(json.dumps, lines))
@@ -27,7 +27,9 @@ def found(prefix):
     return json.loads((prefix / "report" / "answers.json").read_text())
 
 
-def test_the_report_tells_of_the_run_that_its_tables_came_from(run, run_on, tmp_path):
+def test_the_report_shows_the_account_of_the_run_that_wrote_its_tables(
+    run, run_on, tmp_path
+):
     registered = {
         "event": "registered",
         "timestamp": "2021-01-01T00:00:00",
@@ -41,7 +43,7 @@ def test_the_report_tells_of_the_run_that_its_tables_came_from(run, run_on, tmp_
     assert together["conversion"]["week_offset"] == 0
     assert together["data"]["newest_app_event"] == "2021-01-01T00:00:00.000000Z"
     assert published.ledger(prefix)["jobs"][-1]["files"][0] == "report/answers.json"
-    # Another run, with other settings, finds the same in the ledger of the first.
+    # Another run with other settings reads the ledger of the first run.
     assert run(report, reporting_timezone="Asia/Tokyo").code == 0
     assert found(prefix) == together
     for ledger in (prefix / "_runs").iterdir():
@@ -53,7 +55,7 @@ def test_the_report_tells_of_the_run_that_its_tables_came_from(run, run_on, tmp_
 IGNORED = {"event": "page_view"}
 
 
-def test_without_events_there_are_answers_all_the_same(run_on, tmp_path):
+def test_there_are_answers_even_without_events(run_on, tmp_path):
     assert run_on([IGNORED]).code == 0
     assert found(tmp_path / "out")["conversion"]["overall"] == rate(0, 0)
 

@@ -25,7 +25,7 @@ from tests.support.engine import run_settings
 
 TABLES = (USERS, VIDEOS, APP_LOADED)
 PAGE = "report/index.html"
-STEPS = 2 * len(TABLES) + 2  # two renames a table at the most, the page, the record
+STEPS = 2 * len(TABLES) + 2  # at most two renames a table, the page and the record
 
 
 def writer_of(prefix):
@@ -54,13 +54,13 @@ def publish(writer, *changes):
 
 
 def published(prefix, table):
-    """The content of each data file, as a reader finds it."""
+    """The content of each data file that a reader finds."""
     files = ParquetTables(prefix).current().files(table)
     return sorted(path.read_text() for path in files.paths)
 
 
-def in_place(prefix, table):
-    """The content of each file in the folder of a table."""
+def in_published_folder(prefix, table):
+    """The content of each file in the published folder of a table."""
     paths = parquet.published_folder(prefix, table).rglob("*")
     return sorted(path.read_text() for path in paths if path.is_file())
 
@@ -71,7 +71,7 @@ def test_a_table_is_invisible_until_it_is_published(writer):
     with pytest.raises(InputError, match="there is no table users yet: run events_spl"):
         published(prefix, USERS)
     publish(writer, change)
-    assert published(prefix, USERS) == in_place(prefix, USERS) == ["new"]
+    assert published(prefix, USERS) == in_published_folder(prefix, USERS) == ["new"]
 
 
 @pytest.fixture(params=[True, False], ids=["exchange", "no exchange"])
@@ -90,7 +90,9 @@ def test_a_table_is_replaced_whether_or_not_folders_can_be_exchanged(
         with closing(writer_of(tmp_path)) as writer:
             publish(writer, written(writer, VIDEOS, content))
             assert [*writer.scratch.iterdir()] == []
-    assert published(tmp_path, VIDEOS) == in_place(tmp_path, VIDEOS) == ["new"]
+    assert (
+        published(tmp_path, VIDEOS) == in_published_folder(tmp_path, VIDEOS) == ["new"]
+    )
 
 
 @pytest.fixture(params=[True, False], ids=["links", "no links"])
@@ -114,7 +116,11 @@ def test_data_files_that_stay_are_linked_or_copied(tmp_path, can_link):
     with closing(writer_of(tmp_path)) as writer:
         change = written(writer, USERS, "new", kept=(stays,))
         notes = writer.tables.commit([change], writer.scratch)
-    assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["new", "stays"]
+    assert (
+        published(tmp_path, USERS)
+        == in_published_folder(tmp_path, USERS)
+        == ["new", "stays"]
+    )
     assert published(tmp_path, VIDEOS) == ["x"]
     is_linked = path.stat().st_ino == inode
     assert is_linked == can_link
@@ -128,7 +134,7 @@ def test_data_files_that_stay_are_linked_or_copied(tmp_path, can_link):
     )
 
 
-def test_a_second_writer_is_refused_and_told_who_writes(writer, tmp_path):
+def test_a_second_writer_is_refused_with_the_name_of_the_first(writer, tmp_path):
     holder = f"process {os.getpid()} on .*{writer.run_id}"
     with pytest.raises(PrefixInUseError, match=holder):
         writer_of(tmp_path / "out")
@@ -149,7 +155,7 @@ def test_the_lock_of_a_killed_writer_needs_no_cleaning(tmp_path):
     assert [*(tmp_path / "_tmp").iterdir()] == []
 
 
-def test_the_record_says_which_run_a_table_came_from(tmp_path):
+def test_the_record_has_the_run_that_wrote_each_table(tmp_path):
     runs = []
     for table in (USERS, VIDEOS):
         with closing(writer_of(tmp_path)) as writer:
@@ -161,12 +167,12 @@ def test_the_record_says_which_run_a_table_came_from(tmp_path):
 
 
 class Killed(BaseException):
-    """As good as kill -9: the writer does nothing more."""
+    """Stands for kill -9: the writer does nothing more."""
 
 
 @pytest.fixture
 def ends_after(monkeypatch, can_exchange):
-    """Makes what publishing does to the file system fail after a number of steps."""
+    """Makes publishing fail after a number of steps in the file system."""
 
     @contextmanager
     def end_after(steps, error):
@@ -190,8 +196,8 @@ def ends_after(monkeypatch, can_exchange):
     return end_after
 
 
-class Died:
-    """A run that has yet to publish tables and a page in the place of older ones."""
+class DyingRun:
+    """A run that has tables and a page to publish, which replace older ones."""
 
     def __init__(self, prefix):
         for content in ("old", "new"):
@@ -207,40 +213,44 @@ class Died:
     def publish(self):
         self.writer.tables.commit(self.changes, self.writer.scratch)
 
-    def leave(self):
-        """Let go of the lock, as the kernel does for a process that was killed."""
+    def unlock(self):
+        """Drop the lock, as the kernel does for a process that was killed."""
         self.writer.lock.close()
 
 
 @pytest.fixture
 def died(tmp_path):
-    return Died(tmp_path)
+    return DyingRun(tmp_path)
 
 
-def assert_ended_by_the_next_run(prefix, run_id):
+def assert_finished_by_the_next_run(prefix, run_id):
     with closing(writer_of(prefix)) as writer:
         snapshot = writer.tables.current()
         assert snapshot.half_done is None
         for table in TABLES:
-            assert published(prefix, table) == in_place(prefix, table) == ["new"]
+            assert (
+                published(prefix, table)
+                == in_published_folder(prefix, table)
+                == ["new"]
+            )
             assert snapshot.state.record(table).run_id == run_id
         assert (prefix / PAGE).read_text() == "new"
         assert [*(prefix / "_tmp").iterdir()] == [writer.scratch]
 
 
 @pytest.mark.parametrize("steps", range(STEPS + 1))
-def test_a_reader_finds_one_run_and_the_next_run_ends_what_was_begun(
+def test_a_reader_finds_one_run_and_the_next_run_finishes_the_publication(
     tmp_path, died, ends_after, steps
 ):
     with ends_after(steps, Killed()), suppress(Killed):
         died.publish()
-    died.leave()
+    died.unlock()
     assert [published(tmp_path, table) for table in TABLES] == [["new"]] * 3
-    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+    assert_finished_by_the_next_run(tmp_path, died.writer.run_id)
 
 
 @pytest.mark.parametrize("steps", range(STEPS))
-def test_an_error_while_publishing_leaves_the_rest_to_the_next_run(
+def test_after_an_error_the_next_run_finishes_the_publication(
     tmp_path, died, ends_after, can_exchange, steps
 ):
     with ends_after(steps, OSError(errno.EIO, "Input/output error")):
@@ -253,10 +263,10 @@ def test_an_error_while_publishing_leaves_the_rest_to_the_next_run(
                 died.publish()
     died.writer.record(Ledger(died.writer.run_id, {}))
     died.writer.close()
-    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+    assert_finished_by_the_next_run(tmp_path, died.writer.run_id)
 
 
-def test_a_run_that_cannot_end_what_another_began_leaves_it_to_the_next(
+def test_a_run_that_cannot_finish_a_publication_leaves_it_to_the_next(
     tmp_path, died, ends_after
 ):
     with ends_after(1, OSError(errno.EIO, "")), pytest.raises(RunError):
@@ -265,10 +275,12 @@ def test_a_run_that_cannot_end_what_another_began_leaves_it_to_the_next(
     for steps in (0, 1):
         with ends_after(steps, OSError(errno.EIO, "")), pytest.raises(RunError):
             writer_of(tmp_path)
-    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+    assert_finished_by_the_next_run(tmp_path, died.writer.run_id)
 
 
-def test_removing_files_alone_is_published_as_well_after_a_kill(tmp_path, ends_after):
+def test_a_change_that_only_removes_files_is_published_after_a_kill(
+    tmp_path, ends_after
+):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "stays"))
     [stays] = ParquetTables(tmp_path).current().files(USERS).files
@@ -282,49 +294,55 @@ def test_removing_files_alone_is_published_as_well_after_a_kill(tmp_path, ends_a
         died.lock.close()
         assert published(tmp_path, USERS) == ["stays"]
         writer_of(tmp_path).close()
-        assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["stays"]
+        assert (
+            published(tmp_path, USERS)
+            == in_published_folder(tmp_path, USERS)
+            == ["stays"]
+        )
 
 
-def test_a_reader_changes_nothing_of_what_a_dead_run_left(tmp_path, died, ends_after):
+def test_a_reader_changes_no_file_of_a_dead_run(tmp_path, died, ends_after):
     with ends_after(1, Killed()), suppress(Killed):
         died.publish()
-    died.leave()
+    died.unlock()
     before = sorted(tmp_path.rglob("*"))
     assert ParquetTables(tmp_path).current().half_done == died.writer.run_id
     assert published(tmp_path, USERS) == ["new"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_look_that_a_publication_came_between_is_taken_again(tmp_path):
-    looks = []
+def test_a_read_is_repeated_if_a_run_publishes_meanwhile(tmp_path):
+    reads = []
 
-    def at(tables):
-        looks.append(tables.files(USERS))
-        if len(looks) == 1:
+    def read(tables):
+        reads.append(tables.files(USERS))
+        if len(reads) == 1:
             with closing(writer_of(tmp_path)) as writer:
                 publish(writer, written(writer, USERS, "new"))
             raise FileNotFoundError
-        return [path.read_text() for path in looks[-1].paths]
+        return [path.read_text() for path in reads[-1].paths]
 
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
-    assert read_snapshot(tmp_path, at) == ["new"]
-    assert len(looks) == 2
+    assert read_snapshot(tmp_path, read) == ["new"]
+    assert len(reads) == 2
     with pytest.raises(ZeroDivisionError):
         read_snapshot(tmp_path, lambda _: 1 // 0)
 
 
-def test_a_look_that_never_comes_to_its_end_says_so(tmp_path):
-    def at(_):
+def test_a_read_that_every_time_meets_a_publication_is_an_error(tmp_path):
+    def read(_):
         with closing(writer_of(tmp_path)) as writer:
             publish(writer, written(writer, USERS, "new"))
 
     with pytest.raises(RunError, match="runs publish faster than their tables can be"):
-        read_snapshot(tmp_path, at)
+        read_snapshot(tmp_path, read)
 
 
 @pytest.mark.parametrize("content", ["{", "\0" * 40, "null", '{"format": 2}'])
-def test_a_damaged_record_is_named_and_what_to_do_works(tmp_path, content):
+def test_a_damaged_record_is_named_and_the_advice_in_the_message_works(
+    tmp_path, content
+):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
     record = tmp_path / "_tables" / "current.json"
@@ -336,15 +354,15 @@ def test_a_damaged_record_is_named_and_what_to_do_works(tmp_path, content):
     with closing(writer_of(tmp_path)) as writer:
         assert "users" in writer.notes[0]
         publish(writer, written(writer, USERS, "new"))
-    assert published(tmp_path, USERS) == in_place(tmp_path, USERS) == ["new"]
+    assert published(tmp_path, USERS) == in_published_folder(tmp_path, USERS) == ["new"]
 
 
 def test_the_tables_of_a_later_version_are_refused_and_not_touched(tmp_path):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
     record = tmp_path / "_tables" / "current.json"
-    told = json.loads(record.read_text())
-    record.write_text(json.dumps(told | {"format": 99, "version": "9.0"}))
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(content | {"format": 99, "version": "9.0"}))
     (tmp_path / "_tmp" / "its own").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SettingError, match=r"PREFIX=.*format 99, which version 9.0 wr"):
@@ -352,7 +370,7 @@ def test_the_tables_of_a_later_version_are_refused_and_not_touched(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_data_file_that_is_gone_is_named_with_the_job_that_makes_it(tmp_path):
+def test_a_missing_data_file_is_named_with_the_job_that_writes_it(tmp_path):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
     [file] = parquet.published_folder(tmp_path, USERS).iterdir()
@@ -361,7 +379,7 @@ def test_a_data_file_that_is_gone_is_named_with_the_job_that_makes_it(tmp_path):
         published(tmp_path, USERS)
 
 
-def test_nothing_is_published_if_the_ledger_has_no_place(tmp_path, died):
+def test_nothing_is_published_if_the_ledger_cannot_be_written(tmp_path, died):
     shutil.rmtree(tmp_path / "_runs", ignore_errors=True)
     (tmp_path / "_runs").touch()
     with pytest.raises(OSError, match="_runs"):
@@ -370,20 +388,20 @@ def test_nothing_is_published_if_the_ledger_has_no_place(tmp_path, died):
     assert [published(tmp_path, table) for table in TABLES] == [["old"]] * 3
 
 
-def test_what_was_replaced_and_cannot_be_removed_is_left_to_a_later_run(
+def test_a_later_run_removes_replaced_files_that_cannot_be_removed_now(
     tmp_path, died, monkeypatch, can_exchange
 ):
-    def is_held_open(path, **_):
+    def refuse_open_folder(path, **_):
         raise OSError(errno.EBUSY, "Device or resource busy", path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "rmdir", is_held_open)
+        patched.setattr(os, "rmdir", refuse_open_folder)
         died.publish()
         died.writer.tables.remove_replaced()
         died.writer.close()
         assert [published(tmp_path, table) for table in TABLES] == [["new"]] * 3
         assert died.writer.scratch.exists()
-    assert_ended_by_the_next_run(tmp_path, died.writer.run_id)
+    assert_finished_by_the_next_run(tmp_path, died.writer.run_id)
 
 
 def test_a_failed_run_keeps_its_rejected_lines_until_others_are_published(tmp_path):
@@ -407,7 +425,7 @@ def test_a_failed_run_keeps_its_rejected_lines_until_others_are_published(tmp_pa
     assert not (tmp_path / "_failed").exists()
 
 
-def test_what_a_dead_run_has_not_begun_to_publish_is_removed(tmp_path):
+def test_tables_that_a_dead_run_did_not_begin_to_publish_are_removed(tmp_path):
     died = writer_of(tmp_path)
     written(died, USERS, "unchecked")
     died.lock.close()
@@ -436,15 +454,15 @@ def test_a_path_that_is_no_text_stops_no_ledger(writer):
 
 
 @pytest.mark.parametrize("content", ["", "{", "\0" * 40, "null", '["run_id"]', "{}"])
-def test_a_ledger_that_was_cut_short_counts_as_lost(tmp_path, content):
+def test_a_ledger_that_was_cut_off_counts_as_lost(tmp_path, content):
     (tmp_path / "ledger.json").write_text(content)
     assert Ledger.read(tmp_path / "ledger.json") is None
     assert Ledger.read(tmp_path / "nowhere.json") is None
 
 
-def test_a_ledger_that_was_never_ended_is_removed(tmp_path, died):
+def test_an_unfinished_ledger_is_removed(tmp_path, died):
     died.writer.publish(died.changes, Ledger(died.writer.run_id, {}))
-    died.leave()
+    died.unlock()
     assert {path.suffix for path in (tmp_path / "_runs").iterdir()} == {".unfinished"}
     writer_of(tmp_path).close()
     assert [*(tmp_path / "_runs").iterdir()] == []
@@ -471,7 +489,7 @@ def test_tables_of_version_1_are_named_and_replaced(tmp_path):
             " make them anew."
         ]
         publish(writer, written(writer, USERS, "new"))
-    assert in_place(tmp_path, USERS) == ["new"]
+    assert in_published_folder(tmp_path, USERS) == ["new"]
     with closing(writer_of(tmp_path)) as writer:
         assert "app_loaded, videos:" in writer.notes[0]
         publish(writer, *(written(writer, table, "new") for table in TABLES))
@@ -482,7 +500,7 @@ def test_tables_of_version_1_are_named_and_replaced(tmp_path):
 
 @pytest.mark.parametrize("moved", range(len(TABLES) + 1))
 @pytest.mark.parametrize("record", ["whole", "lost"])
-def test_a_publication_that_version_1_left_half_done_is_ended(
+def test_a_publication_that_version_1_left_half_done_is_finished(
     tmp_path, can_exchange, moved, record
 ):
     died = tmp_path / "_tmp" / "r2"

@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what is refused."""
+"""Settings: their sources, and the values that are refused."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_a_flag_wins_over_the_environment_and_an_empty_value_is_unset():
     assert given["retention_weeks"] == 3
 
 
-def test_a_flag_may_be_written_as_the_variable():
+def test_a_flag_may_be_spelled_like_the_variable():
     assert loaded("--CONVERSION_WEEK_OFFSET", "-1")["conversion_week_offset"] == -1
     assert loaded("--INPUT_DATA_PATH=/A_b")["input_data_path"] == "/A_b"
 

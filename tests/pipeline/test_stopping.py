@@ -1,4 +1,4 @@
-"""A run that is asked to stop says so, whatever its engine makes of it."""
+"""A run that gets a signal to stop is reported as interrupted."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from tests.support import published
 
 @dataclass(frozen=True)
 class NoSettings:
-    """Of a job without any."""
+    """The settings of a job without any."""
 
 
-def fails_of_its_own(run, settings):
+def raises_its_own_error(run, settings):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
     except KeyboardInterrupt as error:
-        raise ConnectionError("cut short") from error
+        raise ConnectionError("interrupted") from error
 
 
 def swallows(run, settings):
@@ -33,7 +33,7 @@ def swallows(run, settings):
 
 @pytest.fixture
 def run_job(run, tmp_path):
-    """Runs a job that does this; it leaves the handlers of signals as they were."""
+    """Runs a job that does this; checks that the handlers of signals are restored."""
 
     def run_one(do):
         handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
@@ -47,8 +47,10 @@ def run_job(run, tmp_path):
     return run_one
 
 
-@pytest.mark.parametrize("do", [fails_of_its_own, swallows])
-def test_an_engine_that_is_cut_short_ends_in_an_interrupted_run(run_job, do, tmp_path):
+@pytest.mark.parametrize("do", [raises_its_own_error, swallows])
+def test_an_engine_that_is_interrupted_ends_in_an_interrupted_run(
+    run_job, do, tmp_path
+):
     ended = run_job(do)
     assert (ended.code, ended.error) == (1, "error: interrupted")
     assert published.ledger(tmp_path)["error"] == "interrupted"
@@ -64,13 +66,13 @@ def swallows_and_writes(run, settings):
     return writes_a_page(run, settings)
 
 
-def test_a_run_that_was_asked_to_stop_does_not_begin_to_publish(run_job, tmp_path):
+def test_a_run_that_got_a_signal_does_not_begin_to_publish(run_job, tmp_path):
     assert run_job(swallows_and_writes).code == 1
     assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
-def test_a_run_that_has_begun_to_publish_is_done_before_a_signal_counts(
+def test_a_run_that_has_begun_to_publish_finishes_in_spite_of_a_signal(
     run_job, tmp_path, monkeypatch, signals
 ):
     publish = Writer.publish
@@ -89,7 +91,7 @@ def test_a_run_that_has_begun_to_publish_is_done_before_a_signal_counts(
     assert list((tmp_path / "_tmp").iterdir()) == []
 
 
-def test_a_run_that_is_done_writes_its_ledger_before_it_stops(
+def test_a_run_that_has_published_writes_its_ledger_in_spite_of_a_signal(
     run_job, tmp_path, monkeypatch
 ):
     record = Writer.record

@@ -1,4 +1,4 @@
-"""What verify says of published tables; it looks, and changes nothing."""
+"""The job verify checks published tables, and changes nothing."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def event(name, user):
 
 @pytest.fixture
 def run(run):
-    """Runs jobs; gives the exit code, the last line and what was said before it."""
+    """Runs jobs; gives the exit code, the last line and the lines before it."""
 
     def run_jobs(*jobs):
         ended = run(*jobs)
@@ -52,7 +52,7 @@ def one_more_event(tmp_path, prefix):
 
 
 def everything_in(prefix):
-    """Each file of a prefix, but for the lock, which names whoever held it last."""
+    """Each file of a prefix, except the lock, which names the last run that had it."""
     paths = sorted(path for path in prefix.rglob("*") if path.name != "_lock")
     return [(path, path.is_file() and path.read_bytes()) for path in paths]
 
@@ -69,7 +69,7 @@ def test_each_job_may_have_a_run_of_its_own(run, prefix):
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
-def test_a_check_is_left_out_where_a_table_is_older_than_what_it_was_made_from(
+def test_a_check_is_left_out_if_a_table_is_older_than_its_sources(
     run, prefix, one_more_event
 ):
     assert run(EVENTS_SPLIT)[0] == 0
@@ -86,17 +86,17 @@ def test_a_check_is_left_out_where_a_table_is_older_than_what_it_was_made_from(
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
-def test_rows_that_do_not_belong_to_each_other_fail(run, prefix, one_more_event):
-    """The record says that sessions were made from events, which is not true."""
+def test_tables_whose_rows_do_not_match_fail(run, prefix, one_more_event):
+    """By the record, sessions were made from these events, which is not true."""
     record = prefix / "_tables" / "current.json"
-    of_old_events = json.loads(record.read_text())["tables"]["playback_events"]
+    old_events = json.loads(record.read_text())["tables"]["playback_events"]
     old = shutil.copytree(prefix / "playback_events", prefix.parent / "older")
     assert run(EVENTS_SPLIT)[0] == 0
     assert run(SESSIONIZE)[0] == 0
-    told = json.loads(record.read_text())
-    of_old_events["run_id"] = told["tables"]["playback_events"]["run_id"]
-    told["tables"]["playback_events"] = of_old_events
-    record.write_text(json.dumps(told))
+    content = json.loads(record.read_text())
+    old_events["run_id"] = content["tables"]["playback_events"]["run_id"]
+    content["tables"]["playback_events"] = old_events
+    record.write_text(json.dumps(content))
     shutil.rmtree(prefix / "playback_events")
     old.rename(prefix / "playback_events")
     code, last, _ = run(VERIFY)
@@ -106,7 +106,7 @@ def test_rows_that_do_not_belong_to_each_other_fail(run, prefix, one_more_event)
 
 @pytest.fixture
 def half_done(run, prefix, one_more_event, tmp_path):
-    """A run died when it had published some tables; gives its id."""
+    """A run died after it had published some tables; gives its id."""
     old = shutil.copytree(prefix, tmp_path / "old")
     assert run(*PIPELINE[:3])[0] == 0
     died = prefix / "_tmp" / published.run_id(prefix)
@@ -123,7 +123,9 @@ def half_done(run, prefix, one_more_event, tmp_path):
     return died.name
 
 
-def test_half_a_publication_is_named_until_the_next_run_ends_it(run, prefix, half_done):
+def test_a_half_done_publication_is_named_until_the_next_run_finishes_it(
+    run, prefix, half_done
+):
     before = everything_in(prefix)
     for _ in range(2):
         assert run(VERIFY) == (
@@ -154,7 +156,7 @@ def test_a_file_that_no_run_wrote_is_named(run, prefix):
     assert f"users: {stray} is no file of the table: remove it" in last
 
 
-def test_ledgers_that_were_cut_short_stop_no_run(run, prefix):
+def test_ledgers_that_were_cut_off_stop_no_run(run, prefix):
     tables = published.everything(prefix)
     for ledger in (prefix / "_runs").iterdir():
         ledger.write_text("")
@@ -171,7 +173,7 @@ def test_a_table_that_is_missing_is_named(run, prefix):
     assert "it is gone; run sessionize again" in last
 
 
-def test_a_table_that_was_never_made_is_named(run, tmp_path):
+def test_a_table_that_was_never_written_is_named(run, tmp_path):
     (tmp_path / "in" / "a.json").write_text(json.dumps(event("like", "a")))
     assert run(EVENTS_SPLIT)[0] == 0
     assert run(CONVERSION_RATE)[0] == 0

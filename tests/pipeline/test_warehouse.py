@@ -1,4 +1,4 @@
-"""The published tables in SQL: by their names, from anywhere, whoever writes."""
+"""The published tables in SQL, by the warehouse and by jobs.sql."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from jobs.ledger import Ledger
 from jobs.pipeline import JOBS
 from jobs.publishing.run import Run, Writer
 from jobs.sql import MOST_ROWS
-from jobs.sql import main as ask
+from jobs.sql import main as run_query
 from jobs.tables import FACT_USER_SESSION, TABLES, USERS
 from jobs.warehouse import NAME, stage_warehouse
 from tests.support import published
@@ -39,14 +39,14 @@ def lake(tmp_path_factory):
 
 @pytest.fixture
 def sql(lake, monkeypatch, capsys):
-    """Asks as a user does; gives the exit code, the answer and the error."""
+    """Runs a query as a user does; gives the exit code, stdout and stderr."""
 
     def run(*arguments, prefix=lake):
         monkeypatch.setenv("OUTPUT_DATA_PATH_PREFIX", str(prefix))
-        code = ask(arguments)
-        said = capsys.readouterr()
-        assert len(said.err.splitlines()) == (code != 0)
-        return code, said.out, said.err
+        code = run_query(arguments)
+        printed = capsys.readouterr()
+        assert len(printed.err.splitlines()) == (code != 0)
+        return code, printed.out, printed.err
 
     return run
 
@@ -73,7 +73,7 @@ def rows_and_types(connection, table, catalogue=""):
     return sorted(rows, key=repr), {row[0]: row[1] for row in types}
 
 
-def test_every_table_is_there_with_its_rows_and_types(lake):
+def test_the_warehouse_has_every_table_with_its_rows_and_types(lake):
     with duckdb.connect(lake / NAME, read_only=True) as connection:
         for table in TABLES:
             rows, types = rows_and_types(connection, table)
@@ -93,7 +93,7 @@ def test_the_folder_can_be_moved(lake, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     with duckdb.connect(moved / NAME, read_only=True) as connection:
         [(there,)] = connection.execute(query).fetchall()
-        # It reads what lies beside it, and no longer what it was made from.
+        # The views read the files beside the warehouse, not those it was made from.
         with pytest.raises(duckdb.IOException, match="elsewhere/users"):
             connection.execute("SELECT * FROM staging.users")
     assert there == len(published.rows(lake, FACT_USER_SESSION))
@@ -102,7 +102,7 @@ def test_the_folder_can_be_moved(lake, tmp_path, monkeypatch):
         assert connection.execute(query).fetchall() == [(there,)]
 
 
-def test_attached_to_another_database_it_is_told_where_it_lies(lake):
+def test_an_attached_warehouse_needs_a_variable_with_its_folder(lake):
     with duckdb.connect() as connection:
         attached = str(lake / NAME).replace("'", "''")
         connection.execute(f"ATTACH '{attached}' AS lake (READ_ONLY)")
@@ -111,7 +111,7 @@ def test_attached_to_another_database_it_is_told_where_it_lies(lake):
     assert rows == published.rows(lake, USERS)
 
 
-def test_a_table_that_is_not_there_has_no_view(tmp_path):
+def test_a_table_that_does_not_exist_has_no_view(tmp_path):
     publish_warehouse(tmp_path)
     assert [path.name for path in tmp_path.glob("warehouse*")] == [NAME]
     with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
@@ -122,7 +122,7 @@ def test_a_table_that_was_empty_shows_its_rows_when_it_has_some(run, tmp_path):
     event = {"event_name": "like", "timestamp": "2021-01-01T00:00:00", "user_id": "u"}
     for name, line in (("ignored", {"event": "page_view"}), ("kept", event)):
         (tmp_path / "in" / "e.jsonl").write_text(json.dumps(line))
-        # The warehouse is that of the first run.
+        # Only the first run writes the warehouse.
         jobs = JOBS[:2] if name == "kept" else JOBS
         assert run(*jobs, output_data_path_prefix=tmp_path).code == 0
         with duckdb.connect(tmp_path / NAME, read_only=True) as connection:
@@ -140,14 +140,14 @@ def test_an_answer_is_a_table(sql):
     assert "–" in answer
 
 
-def test_a_long_answer_ends_and_says_so(sql):
+def test_a_long_answer_is_cut_off_with_a_note(sql):
     code, answer, _ = sql("SELECT * FROM range(2000)")
     assert code == 0
     assert f"these are {MOST_ROWS:,} rows" in answer
     assert len(answer.splitlines()) < MOST_ROWS + 10
 
 
-def test_an_answer_as_csv_holds_every_row(sql):
+def test_an_answer_as_csv_has_every_row(sql):
     code, answer, _ = sql("SELECT range AS n, 'a,\"b' AS t FROM range(20001)", "--csv")
     assert code == 0
     rows = list(csv.reader(io.StringIO(answer)))
@@ -217,7 +217,7 @@ def test_a_reader_and_a_writer_do_not_wait_for_each_other(lake, sql):
         assert reader.execute("SELECT count(*) FROM staging.users").fetchall()
 
 
-def test_somebody_who_has_seen_enough_is_no_error(lake):
+def test_a_reader_that_ends_early_is_no_error(lake):
     ended = subprocess.run(
         f"{sys.executable} -m jobs.sql 'SELECT * FROM range(999999)' --csv | head -1",
         cwd=ROOT,

@@ -1,4 +1,4 @@
 from tests.support.engine import ENGINE
 
-# The benchmark's peers are held against the embedded engine.
+# The peers of the benchmark are compared with the embedded engine.
 collect_ignore = [] if ENGINE == "duckdb" else ["test_benchmarks.py"]

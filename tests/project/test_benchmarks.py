@@ -1,4 +1,4 @@
-"""The benchmark's peers do the same work: their tables are the pipeline's."""
+"""The peers of the benchmark write the same tables as the pipeline."""
 
 import sys
 
@@ -15,7 +15,7 @@ from tests.support.runs import run_jobs
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = make_events(tmp_path_factory.mktemp("events"), 5000)
-    # Peers read the plain files alone, of which larger inputs consist.
+    # The peers read only plain files; a larger input has no others.
     for path in folder.glob("events-*"):
         if path.suffix != ".jsonl":
             path.unlink()
@@ -54,10 +54,10 @@ def test_tables_of_other_lines_differ(source, ours, tmp_path):
 
 
 def test_memory_and_time_are_those_of_all_processes(tmp_path):
-    # Its grandchild goes on when the command itself has ended.
-    hold = "import time; held = b'1' * 50_000_000; time.sleep(0.3)"
+    # The child of the command goes on after the command has ended.
+    child = "import time; memory = b'1' * 50_000_000; time.sleep(0.3)"
     start = (
-        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {hold!r}])"
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}])"
     )
     usage = measure([sys.executable, "-c", start], {}, tmp_path / "log")
     assert usage.peak_memory > 50_000_000
@@ -65,6 +65,6 @@ def test_memory_and_time_are_those_of_all_processes(tmp_path):
     assert 0 < usage.cpu < 10
 
 
-def test_a_command_that_fails_says_why(tmp_path):
+def test_the_error_of_a_command_has_its_output(tmp_path):
     with pytest.raises(CommandError, match="no such luck"):
         measure(["sh", "-c", "echo no such luck; exit 3"], {}, tmp_path / "log")

@@ -164,7 +164,7 @@ def test_a_rule_that_is_broken_is_named_with_its_place(path, breaks, rule, keeps
         ("tests/pipeline/test_publishing.py", 'prefix.rglob("*")'),
     ],
 )
-def test_a_rule_binds_the_modules_that_it_is_for(path, source):
+def test_a_rule_applies_only_to_its_modules(path, source):
     assert violations(path, source) == []
 
 
@@ -176,7 +176,7 @@ def test_a_model_calls_nothing_that_is_barred(kind):
         assert violations(MODEL, source) == [f"{MODEL}:1: {called}: {why}"]
 
 
-def test_every_module_of_the_jobs_and_of_the_tests_is_looked_at(
+def test_every_module_of_the_jobs_and_of_the_tests_is_checked(
     tmp_path, monkeypatch, capsys
 ):
     main = house_rules["main"]
@@ -199,7 +199,7 @@ def test_the_fields_are_those_of_the_jobs():
     assert house_rules["FIELD_NAMES"] == set(FIELDS)
 
 
-def test_a_model_may_know_a_date_but_not_what_day_it_is():
+def test_a_model_may_use_dates_but_not_the_date_of_today():
     path, known = MODEL, "from datetime import date\n"
     assert violations(path, f"{known}start: date\n") == []
     assert violations(path, f"{known}date.today()\n") == [

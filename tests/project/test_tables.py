@@ -12,13 +12,13 @@ every_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.n
 
 
 @every_table
-def test_every_column_has_a_name_of_its_own_and_says_what_it_means(table):
+def test_every_column_has_a_unique_name_and_a_meaning(table):
     assert len(set(table.column_names)) == len(table.column_names)
     assert [column.name for column in table.schema if not column.means] == []
 
 
 @every_table
-def test_allowed_values_are_asked_of_numbers_alone(table):
+def test_only_numbers_have_allowed_values(table):
     numbers = {"INT", "BIGINT", "DOUBLE"}
     for column in table.schema:
         assert column.allowed is None or column.type in numbers, column.name

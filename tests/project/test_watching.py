@@ -1,4 +1,4 @@
-"""Tests look into folders of running processes, and do not fail at what goes."""
+"""A search works in folders that another process removes."""
 
 import shutil
 import threading
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.watching import found
 
-LOOKS = 1500
+SEARCHES = 1500
 
 
 @contextmanager
@@ -33,11 +33,11 @@ def folders_that_come_and_go(parent):
 
 
 @pytest.mark.parametrize("pattern", ["*/*/_temporary", "**/_temporary"])
-def test_what_stays_is_found_whatever_goes_meanwhile(tmp_path, pattern):
+def test_a_path_that_stays_is_found_while_others_are_removed(tmp_path, pattern):
     stays = tmp_path / "stays" / "table" / "_temporary"
     stays.mkdir(parents=True)
     with folders_that_come_and_go(tmp_path):
-        for _ in range(LOOKS):
+        for _ in range(SEARCHES):
             assert stays in found(tmp_path, pattern)
 
 
@@ -47,6 +47,6 @@ def test_matches_are_sorted_and_hidden_names_are_among_them(tmp_path):
     assert [path.name for path in found(tmp_path, "*")] == [".c", "a", "b"]
 
 
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
+def test_a_folder_that_does_not_exist_has_no_paths(tmp_path):
     assert found(tmp_path / "nowhere", "*") == []
     assert found(tmp_path / "nowhere", "**/*.parquet") == []

@@ -1,17 +1,17 @@
-"""The fixed texts that inputs are made of: each a corner case, or beside one.
+"""The fixed texts that inputs are made of: corner cases, and their neighbours.
 
-The pools are tiny, so that users, sessions and instants meet often. A token is a JSON
-value, well formed or not. A byte that is no UTF-8 stands in a text as a surrogate, as
-Python writes it.
+The pools are tiny, so that users, sessions and instants are often equal. A token is a
+JSON value, well formed or not. A surrogate in a text stands for a byte that is not
+UTF-8, as in Python.
 """
 
 from datetime import UTC, datetime, timedelta
 
 Form = tuple[str, str, int | str]
 """Separator of date and time, further digits of the fraction, and the offset, in
-minutes or as it is written."""
+minutes or as a text."""
 
-# Sorting by code point and by UTF-16 units disagree about the last two characters.
+# Sorting by code points and by UTF-16 units orders these two differently.
 WIDE, ASTRAL = "\uff5e", "\U0001f600"
 
 USER_IDS = ("u1", "u2", f"ü'{ASTRAL}")
@@ -134,7 +134,7 @@ TIMESTAMP_TOKENS = (
     '"infinity"',
     "1609718400",
     '"1609718400"',
-    # At the ends of what is accepted, on both sides
+    # At both ends of the accepted range, on both sides
     '"1970-01-01T00:00:00Z"',
     '"1969-12-31T23:59:59.999999999Z"',
     '"1969-12-31T23:30:00-00:30"',
@@ -191,7 +191,7 @@ VALUE_TOKENS = (
 )
 HUGE_VALUE_TOKENS = ("9223372036854775807", "9.223372036854774784e18")
 USER_TOKENS = ('" "', '"u1 "', '"U1"', '"\\u00751"', '"u\\n1"', '"0"')
-ODD_TOKENS = {
+TOKENS_BY_FIELD = {
     "timestamp": TIMESTAMP_TOKENS,
     "initiator_id": INITIATOR_TOKENS,
     "value": VALUE_TOKENS,

@@ -1,4 +1,4 @@
-"""Counts for a report, from rows that are written as plain tuples."""
+"""Counts for a report, from rows as plain tuples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def counts(
     retention_by_week: Rows = (),
     newest_events: Rows = (),
 ) -> Counts:
-    """What the models of the report would give; without rows, nothing."""
+    """The results that the models of the report would give."""
     return Counts(
         list(map(GenreCount._make, first_sessions_by_genre)),
         list(map(VersionCount._make, dropoff_by_version)),

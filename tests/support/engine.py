@@ -1,7 +1,7 @@
 """The engine under test, and small tables for it.
 
-ENGINE_UNDER_TEST chooses the engine of the whole process, since a model's functions
-bind to one engine when they are imported.
+ENGINE_UNDER_TEST chooses one engine for the whole process, since a model binds to an
+engine when it is imported.
 """
 
 import os
@@ -30,7 +30,7 @@ Rows = Sequence[Sequence[object]]
 
 
 def run_settings(folder: Path, **flags: str) -> RunSettings:
-    """Settings for a run in a folder of its own, whatever the environment says."""
+    """Settings for a run in a folder of its own, without the environment."""
     given = {
         "engine": ENGINE,
         "spark-master": "local[2]",
@@ -50,7 +50,7 @@ def spark_for_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     if ENGINE != "spark":
         yield
         return
-    # Tests repeat a few plans. Spark forgets what it has compiled after 100 pieces.
+    # Tests repeat a few plans. By default, Spark keeps only 100 compiled parts.
     flags = {"spark-properties": "spark.sql.codegen.cache.maxEntries=5000"}
     folder = tmp_path_factory.mktemp("spark")
     engine = open_engine(run_settings(folder, **flags), folder)
@@ -62,7 +62,7 @@ def spark_for_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 def open_here(
     tmp_path: Path, spark_for_all_tests: None
 ) -> Iterator[Callable[..., Engine]]:
-    """Opens an engine on ``tmp_path``, with settings as keywords."""
+    """Opens an engine in ``tmp_path``, with settings as keywords."""
     opened: list[Engine] = []
 
     def open_one(**flags: str) -> Engine:
@@ -83,7 +83,7 @@ def engine(open_here: Callable[..., Engine]) -> Engine:
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that a test drives itself: it may read and write every table."""
+    """A run without jobs, for a test. It may write every table."""
 
     run: Run
     writer: Writer
@@ -128,7 +128,7 @@ def data_frame(engine: Engine, schema: Sequence[Column] | str, rows: Rows) -> An
     columns = parsed(schema) if isinstance(schema, str) else schema
     names = [column.name for column in columns]
     texts = [[None if v is None else str(v) for v in row] for row in rows]
-    # A row of NULLs keeps the columns known when there are no rows.
+    # Without rows, a row of NULLs still gives the columns.
     with_nulls: list[list[str | None]] = [[None] * len(names), *texts]
     made = engine.session.createDataFrame(
         [(str(i), *row) for i, row in enumerate(with_nulls)],
@@ -147,7 +147,7 @@ def parsed(schema: str) -> list[Column]:
 
 @pytest.fixture
 def rows_of(engine: Engine) -> Callable[[Any], list[tuple[Any, ...]]]:
-    """The rows of a DataFrame, sorted; an instant comes as ``micros`` gives it."""
+    """Gives the rows of a DataFrame, sorted, with instants as ``micros``."""
 
     def collect(frame: Any) -> list[tuple[Any, ...]]:
         return sorted(collected(engine, frame), key=repr)

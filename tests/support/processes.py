@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 def start(
     *python: str | Path, before: Sequence[str] = (), **settings: str
 ) -> subprocess.Popen[str]:
-    """Start Python on the engine under test, unless a setting names another.
+    """Start Python on the engine under test, unless a setting names another one.
 
     Args:
-        python: its arguments, such as ``"-m", "jobs"``.
-        before: a command that starts it in turn.
-        settings: environment variables, on top of those that are there.
+        python: the arguments of Python, such as ``"-m", "jobs"``.
+        before: a command that starts Python.
+        settings: environment variables, in addition to those that are set.
     """
     of_test = {"ENGINE": ENGINE, "SPARK_MASTER": "local[2]"}
     return subprocess.Popen(
@@ -35,14 +35,14 @@ def start(
 def run(
     *python: str | Path, before: Sequence[str] = (), **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """What became of a process that :func:`start` starts."""
+    """Start Python as :func:`start` does, and wait for its end."""
     process = start(*python, before=before, **settings)
     stdout, stderr = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def paths(input_path: Path, prefix: Path) -> dict[str, str]:
-    """The settings that say where a run's input is, and where its tables are."""
+    """The settings for the paths of a run's input and tables."""
     return {
         "INPUT_DATA_PATH": str(input_path),
         "OUTPUT_DATA_PATH_PREFIX": str(prefix),
@@ -50,13 +50,13 @@ def paths(input_path: Path, prefix: Path) -> dict[str, str]:
 
 
 def error_in(stderr: str) -> str:
-    """The last line; it is empty if there is none, and no traceback is before it."""
+    """The last line, or an empty text; checks that there is no traceback."""
     assert "Traceback" not in stderr
     return (stderr.strip().splitlines() or [""])[-1]
 
 
 def make_events(folder: Path, number: int, *flags: str) -> Path:
-    """The folder, with so many sample events in it."""
+    """Make this many sample events in a folder; returns the folder."""
     made = run(
         *("scripts/make_events.py", "--events", str(number), "--output", folder), *flags
     )

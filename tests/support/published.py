@@ -1,4 +1,4 @@
-"""Published tables and ledgers as any reader of Parquet and JSON finds them."""
+"""Published tables and ledgers, read without the code of the jobs."""
 
 import glob
 import json
@@ -23,9 +23,9 @@ def rows(
     """Every row, sorted; an instant in microseconds since 1970, a partition as text.
 
     Args:
-        prefix: where the tables are.
-        table: which one.
-        paths: its data files; None: all files in its folder.
+        prefix: the folder of the tables.
+        table: the table.
+        paths: its data files; None reads all files in its folder.
     """
     columns = (
         (
@@ -40,7 +40,7 @@ def rows(
 
 
 def types(prefix: Path, table: Table) -> dict[str, str]:
-    """The type of each column that the files themselves hold, by DuckDB's names."""
+    """The type of each column in the files themselves, by DuckDB's names."""
     paths = files(prefix, table)
     described = _query(paths, "*", before="DESCRIBE ", hive="false")
     return {row[0]: row[1] for row in described}
@@ -66,7 +66,7 @@ def files(prefix: Path, table: Table) -> list[Path]:
 
 @dataclass(frozen=True)
 class Record:
-    """What the record of a prefix says of a table: its run and its data files."""
+    """The record of a table: its run and its data files."""
 
     run_id: str
     files: list[Path]
@@ -74,18 +74,18 @@ class Record:
 
 def recorded(prefix: Path) -> dict[str, Record]:
     """The record of each table, by its name."""
-    told = json.loads((prefix / "_tables" / "current.json").read_text())
+    content = json.loads((prefix / "_tables" / "current.json").read_text())
     return {
         name: Record(
             table["run_id"],
             [prefix / name / "format=parquet" / f["path"] for f in table["files"]],
         )
-        for name, table in told["tables"].items()
+        for name, table in content["tables"].items()
     }
 
 
 def run_id(prefix: Path) -> str:
-    """The one run that all tables are of."""
+    """The run that wrote all tables; fails if there is more than one."""
     [found] = {record.run_id for record in recorded(prefix).values()}
     return found
 

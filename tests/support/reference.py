@@ -1,9 +1,9 @@
 """The data contract in plain Python: slow, short and meant to be obviously right.
 
-Every table is computed from the raw bytes of the input files with nothing but the
-standard library. Tests hold the real engines against it, so it shares no code with
-them: a misreading would have to be made twice to go unnoticed. The one exception is
-what a rejected line conceals, which has tests of its own.
+It computes every table from the raw bytes of the input files with only the standard
+library. Tests compare the engines with it, so it shares no code with them: an error
+goes unnoticed only if it is made twice. The one exception is the function that hides
+addresses in a rejected line, which has tests of its own.
 """
 
 import csv
@@ -83,19 +83,19 @@ class Reference:
 
 
 class Ignored(Exception):
-    """An app event of a name that is not kept; says the name."""
+    """An app event that no table keeps; its text is the name."""
 
 
 class Rejected(Exception):
-    """A line that breaks a rule; says the reason."""
+    """A line that breaks a rule; its text is the reason."""
 
 
 def reference_tables(
     files: Mapping[str, bytes], settings: ReferenceSettings = ReferenceSettings()
 ) -> Reference:
-    """Every table, the ledger and the metric of `files`: names and their bytes.
+    """Every table, the ledger and the metric of `files`, which are bytes by name.
 
-    Rows are in no particular order. Their columns are, the partition column last.
+    The rows have no particular order. The partition column is the last column.
     """
     zone = ZoneInfo(settings.reporting_timezone)
     events: dict[str, list[Row]] = {table: [] for table in EVENT_TABLES}
@@ -157,7 +157,7 @@ def reference_tables(
 
 
 def without_duplicates(rows: list[Row]) -> list[Row]:
-    """One of each: rows with the same values in all columns are the same row."""
+    """The distinct rows: rows with the same values in all columns are one row."""
     return list({tuple(row.items()): row for row in rows}.values())
 
 
@@ -172,7 +172,7 @@ def local_day(at: datetime, zone: ZoneInfo) -> date:
 def event_lines(name: str, content: bytes) -> list[str]:
     """The lines of an event file that are not blank, without line end and BOM.
 
-    A byte that is no UTF-8 is a surrogate, which no UTF-8 is.
+    A byte that is not UTF-8 becomes a surrogate.
     """
     if not EVENT_FILE.fullmatch(name):
         return []
@@ -189,7 +189,7 @@ def shown(line: str) -> str:
 
 
 def judge(line: str) -> tuple[str, Row]:
-    """A line's table and row; raises Ignored or Rejected."""
+    """The table of a line and its row; raises Ignored or Rejected."""
     fields = json_object(line)
     event = text(fields, "event")
     if text(fields, "event_name") is not None:
@@ -211,7 +211,7 @@ def judge(line: str) -> tuple[str, Row]:
 
 @dataclass(frozen=True)
 class Number:
-    """A JSON number, as it was written."""
+    """A JSON number as it is written."""
 
     token: str
 
@@ -221,7 +221,7 @@ class Pairs(tuple[tuple[str, object], ...]):
 
 
 def json_object(line: str) -> Row:
-    """The fields of one strict JSON object; of a repeated key the first counts."""
+    """The fields of one strict JSON object; a repeated key has its first value."""
     try:
         value = json.loads(
             line,
@@ -245,7 +245,7 @@ def refuse_constant(token: str) -> None:
 
 
 def refuse_deep_nesting(value: object) -> None:
-    """Raise ValueError if arrays and objects lie more than 500 deep in each other."""
+    """Raise ValueError if arrays and objects nest more than 500 deep."""
     level, depth = [value], 0
     while level := [item for item in level if isinstance(item, list | Pairs)]:
         depth += 1
@@ -259,7 +259,7 @@ def refuse_deep_nesting(value: object) -> None:
 
 
 def refuse_lone_surrogates(*values: object) -> None:
-    """Raise ValueError if any key or string, however deep, is no proper Unicode."""
+    """Raise ValueError if a key or string, however deep, has half a surrogate pair."""
     todo = list(values)
     while todo:
         item = todo.pop()
@@ -270,7 +270,7 @@ def refuse_lone_surrogates(*values: object) -> None:
 
 
 def text(fields: Row, name: str) -> str | None:
-    """A text field: a string, or a number or boolean as written."""
+    """A text field: a string, or a number or boolean as it is written."""
     value = fields.get(name)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -280,7 +280,7 @@ def text(fields: Row, name: str) -> str | None:
 
 
 def instant(fields: Row) -> datetime:
-    """The timestamp in UTC; Python, too, cuts a long fraction to microseconds."""
+    """The timestamp in UTC; Python cuts a long fraction to microseconds, too."""
     written = text(fields, "timestamp") or ""
     try:
         at = datetime.fromisoformat(written) if TIMESTAMP.fullmatch(written) else None
@@ -315,7 +315,7 @@ def user_id(fields: Row) -> str:
 
 
 def whole_seconds(fields: Row) -> int | None:
-    """The value rounded down: an integer exactly, else the double that it means."""
+    """The value rounded down, by exact numbers for an integer, else as a double."""
     value = fields.get("value")
     if value is None or value == "":
         return None
@@ -347,7 +347,7 @@ def int32(written: str) -> int | None:
     return number if -(2**31) <= number < 2**31 else None
 
 
-# The columns of each file, the key first, and how their text is read.
+# The columns of each file, the key first, with the function that reads their text.
 Readers = dict[str, Callable[[str], Any]]
 USERS: Readers = {"user_id": str, "signup_date": existing_day}
 USERS |= {"subscription_tier": str, "age_group": str, "gender": str}
@@ -372,7 +372,7 @@ def csv_table(content: bytes | None, columns: Readers) -> list[Row]:
 
 
 def nulls_lowest(row: Row) -> list[tuple[bool, object]]:
-    """What rows are compared by: column by column, NULL below everything."""
+    """A key to compare rows column by column; NULL is below all other values."""
     return [(value is not None, value) for value in row.values()]
 
 
@@ -382,7 +382,7 @@ def nulls_lowest(row: Row) -> list[tuple[bool, object]]:
 def user_sessions(
     playback: list[Row], users: list[Row], videos: list[Row], timeout: timedelta
 ) -> list[Row]:
-    """Every session; those of one user lie together, in the order of their number."""
+    """Every session; the sessions of a user follow each other, by their number."""
     user_by_id = {user["user_id"]: user for user in users}
     video_by_id = {video["video_id"]: video for video in videos}
     by_user = defaultdict(list)
@@ -402,7 +402,7 @@ def user_sessions(
 
 
 def events_by_session(events: list[Row], timeout: timedelta) -> dict[str, list[Row]]:
-    """One user's events by session_id, which a long enough pause makes up."""
+    """One user's events by session_id, their own or that of their gap session."""
     sessions = defaultdict(list)
     derived_id, latest = "", EPOCH
     for event in sorted(events, key=lambda event: event["timestamp"]):
@@ -418,13 +418,13 @@ def events_by_session(events: list[Row], timeout: timedelta) -> dict[str, list[R
 def session_row(
     session_id: str, events: list[Row], user: Row, video_by_id: dict[str, Row]
 ) -> Row:
-    """One session, but for its number."""
+    """One session, without its number."""
 
     def times(name: str) -> list[datetime]:
         return [event["timestamp"] for event in events if event["event_name"] == name]
 
     def first(column: str) -> Any:
-        """At equal times the smallest."""
+        """The value at the earliest event that has one; at equal times the smallest."""
         known = [event for event in events if event[column] is not None]
         values = [(event["timestamp"], event[column]) for event in known]
         return min(values)[1] if values else None
@@ -452,7 +452,7 @@ def session_row(
 
 
 def fact_user_session(sessions: list[Row], playback: list[Row]) -> list[Row]:
-    """Every session, and what came of it."""
+    """Every session, with its success and retention."""
     newest = max((event["timestamp"] for event in playback), default=EPOCH)
     rows = []
     for row, later in zip(sessions, [*sessions[1:], {}], strict=False):
@@ -490,7 +490,7 @@ def weeks_by_user(rows: list[Row], zone: ZoneInfo) -> dict[int, list[date]]:
 
 
 def has_ended(week: date, newest_day: date) -> bool:
-    """Whether the newest app event lies on a day after the Sunday of a week."""
+    """Whether the newest app event is on a day after the Sunday of a week."""
     return week + timedelta(days=6) < newest_day
 
 
@@ -500,7 +500,7 @@ def weekly_summary(
     newest_day: date,
     settings: ReferenceSettings,
 ) -> list[Row]:
-    """How many of each registration week converted: by their first load, or by any."""
+    """The users of each registration week who converted, by a first or any load."""
     deciding = slice(1) if settings.conversion_mode == "first" else slice(None)
     rows = []
     for start, members in cohorts.items():
@@ -525,7 +525,7 @@ def weekly_retention(
     newest_day: date,
     settings: ReferenceSettings,
 ) -> list[Row]:
-    """Who came back, for each registration week and each week begun since then."""
+    """The users who came back, for each registration week and each week since."""
     rows = []
     for start, members in cohorts.items():
         for weeks_after in range(settings.retention_weeks + 1):

@@ -13,18 +13,18 @@ from jobs.pipeline import JOBS
 from jobs.runner import Job, main
 from tests.support.engine import ENGINE
 
-# A report takes Spark seconds: there one test has it, and the others run without.
+# A report takes seconds on Spark, so only one test there makes it.
 PIPELINE = JOBS if ENGINE == "duckdb" else JOBS[:-1]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
         code: its exit code.
         error: its one line of error; empty if the code is 0.
-        out: what it said on stdout.
+        out: its output on stdout.
     """
 
     code: int
@@ -36,9 +36,9 @@ def run_jobs(folder: Path, *jobs: Job, **settings: object) -> Ended:
     """Run jobs in this process, as their command does.
 
     Args:
-        folder: where their input is, in ``in``, and their tables are, in ``out``.
-        jobs: the whole pipeline, unless some are named.
-        settings: by the names of their flags, ``_`` for ``-``; they win over the rest.
+        folder: the folder of their input, ``in``, and of their tables, ``out``.
+        jobs: the jobs; without any, the whole pipeline.
+        settings: settings by their names, which replace the defaults of tests.
     """
     given = {
         "engine": ENGINE,

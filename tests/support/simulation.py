@@ -1,4 +1,4 @@
-"""How often drop-off is flagged where chance alone is at work, and where it is not.
+"""Simulates how often drop-off is flagged by chance, and by a real effect.
 
 ``python -m tests.support.simulation`` prints both shares. A run is a report over
 sessions of 4 systems with 4 versions each, drawn at random.
@@ -25,14 +25,14 @@ RATE = 0.2
 
 @dataclass(frozen=True)
 class Flagged:
-    """The shares of runs in which any group is flagged, and in which that one is."""
+    """The shares of runs that flag any group, and that flag the faulty one."""
 
     any: float
     planted: float
 
 
 def simulate(runs: int, planted_points: int) -> Flagged:
-    """The flags of so many reports, with this much more drop-off in one version."""
+    """The flags of this many reports, with more drop-off in one version."""
     random = np.random.default_rng(seed=1995)
     flagged = [flagged_groups(drawn(random, planted_points)) for _ in range(runs)]
     return Flagged(
@@ -42,7 +42,7 @@ def simulate(runs: int, planted_points: int) -> Flagged:
 
 
 def drawn(random: np.random.Generator, planted_points: int) -> list[VersionCount]:
-    """Rows of dropoff_by_version, with as many sessions each as chance gives."""
+    """Rows of dropoff_by_version, with random numbers of sessions."""
     rates = np.full(len(GROUPS), RATE)
     rates[GROUPS.index(FAULTY)] += planted_points / 100
     totals = random.multinomial(SESSIONS, np.full(len(GROUPS), 1 / len(GROUPS)))
@@ -65,8 +65,8 @@ def flagged_groups(versions: list[VersionCount]) -> list[dict[str, str]]:
 def main() -> None:
     runs = 1_000
     print(f"{runs:,} runs of {SESSIONS:,} sessions, of which {RATE:.0%} drop off:")
-    print(f"{simulate(runs, 0).any:.1%} flag anything where only chance is at work")
-    print(f"{simulate(runs, 15).planted:.1%} flag the version with 15 points more")
+    print(f"{simulate(runs, 0).any:.1%} flag a group by chance alone")
+    print(f"{simulate(runs, 15).planted:.1%} flag the version that has 15 points more")
 
 
 if __name__ == "__main__":

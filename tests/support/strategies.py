@@ -1,7 +1,7 @@
 """Hypothesis strategies for small inputs that are full of corner cases.
 
-They draw from the corpus. An event is a list of keys and JSON tokens until it is
-written: a token can then be anything, well formed or not.
+They draw from the corpus. An event is a list of keys and JSON tokens until it becomes a
+line, so a token can be any text, well formed or not.
 """
 
 import csv
@@ -25,10 +25,10 @@ from tests.support.corpus import (
     HUGE_VALUE_TOKENS,
     INITIATOR_IDS,
     NOT_OBJECTS,
-    ODD_TOKENS,
     PAUSES,
     PUNCTUATION,
     SESSION_IDS,
+    TOKENS_BY_FIELD,
     USER_IDS,
     USERS,
     VALID_SPACING,
@@ -44,16 +44,16 @@ Field = tuple[str, str]
 
 Instants = Sequence[datetime]
 When = tuple[int, Form]
-"""Which of the instants, and how it is written."""
+"""The number of an instant, and its form."""
 
 Subject = tuple[str, str, str]
-"""An event's name, its user, and its session_id or that it is an app event."""
+"""An event's name, its user, and its session_id, or APP for an app event."""
 
 Event = tuple[Subject, When, tuple[str, str, str]]
-"""The last are a video_id, a value and a text, all of them JSON tokens."""
+"""The last tuple has a video_id, a value and a text as JSON tokens."""
 
 APP = "an app event"
-DERIVED = "what a session without ids is called if it begins at the first instant"
+DERIVED = "the id of a gap session that begins at the first instant"
 
 CHANGES = (
     *("replace", "replace", "replace", "replace", "remove", "repeat", "repeat"),
@@ -76,7 +76,7 @@ def settings() -> st.SearchStrategy[ReferenceSettings]:
 
 
 def json_lines() -> st.SearchStrategy[str]:
-    """One line of an event file, without its line end: valid, odd, broken or blank."""
+    """One line of an event file, without its line end: valid, broken or blank."""
     return _lines(_events(_EITHER), ANCHORS)
 
 
@@ -185,8 +185,8 @@ def _fields(event: Event, instants: Instants) -> list[Field]:
     ]
 
 
-# One draw instead of several for what belongs together: a list shrinks well only if
-# its elements are few draws each.
+# Values that belong together are one draw, not several. Hypothesis shrinks a list well
+# only if each of its elements takes few draws.
 _PLAYBACK_NAMES = (
     *("watch_time", "watch_time", "session_start", "session_end", "like", "heart"),
     f"first{ASTRAL}",
@@ -221,15 +221,17 @@ def _events(subjects: tuple[Subject, ...]) -> st.SearchStrategy[Event]:
 def _lines(
     draw: st.DrawFn, events: st.SearchStrategy[Event], instants: Instants
 ) -> str:
-    kind = draw(st.sampled_from(("plain",) * 12 + ("odd",) * 6 + ("broken", "other")))
+    kind = draw(
+        st.sampled_from(("plain",) * 12 + ("changed",) * 6 + ("broken", "other"))
+    )
     if kind == "other":
         return draw(st.sampled_from(("", " ", "\t ", *NOT_OBJECTS)))
     fields = _fields(draw(events), instants)
     if kind == "plain":
         return _written(fields)
-    if kind == "odd":
+    if kind == "changed":
         for _ in range(draw(st.integers(1, 2))):
-            fields = draw(_odd(fields))
+            fields = draw(_changed(fields))
         line = _written(fields, *draw(st.sampled_from(PUNCTUATION)))
         return draw(st.sampled_from(VALID_SPACING)).replace("{}", line)
     return draw(_broken(fields))
@@ -240,21 +242,21 @@ def _written(fields: list[Field], comma: str = ",", colon: str = ":") -> str:
 
 
 def _escaped(text: str) -> str:
-    """The contents of a JSON string, every UTF-16 unit written as an escape."""
+    """The contents of a JSON string, with every UTF-16 unit as an escape."""
     units = text.encode("utf-16-be").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 @st.composite
-def _odd(draw: st.DrawFn, fields: list[Field]) -> list[Field]:
-    """The event with a change that leaves it JSON: perhaps odd, perhaps still valid."""
+def _changed(draw: st.DrawFn, fields: list[Field]) -> list[Field]:
+    """The event with a change that leaves it JSON; it may break a rule or not."""
     change = draw(st.sampled_from(CHANGES))
     if change == "reverse":
         return fields[::-1]
     if change == "add":
         added = draw(st.sampled_from(EXTRA_KEYS)), draw(st.sampled_from(ANY_TOKENS))
         return draw(st.sampled_from(([*fields, added], [added, *fields])))
-    judged = [at for at, (key, _) in enumerate(fields) if key in ODD_TOKENS]
+    judged = [at for at, (key, _) in enumerate(fields) if key in TOKENS_BY_FIELD]
     at = draw(st.sampled_from([*range(len(fields)), *judged * 2]))
     key, token = fields[at]
     if change == "escape key":
@@ -265,14 +267,14 @@ def _odd(draw: st.DrawFn, fields: list[Field]) -> list[Field]:
     elif change == "remove":
         changed = []
     else:
-        changed = [(key, draw(st.sampled_from(_odd_tokens(key, fields))))]
+        changed = [(key, draw(st.sampled_from(_tokens_for(key, fields))))]
     if change == "repeat":
         return draw(st.sampled_from(([*changed, *fields], [*fields, *changed])))
     return [*fields[:at], *changed, *fields[at + 1 :]]
 
 
-def _odd_tokens(key: str, fields: list[Field]) -> tuple[str, ...]:
-    tokens = ODD_TOKENS.get(key, ())
+def _tokens_for(key: str, fields: list[Field]) -> tuple[str, ...]:
+    tokens = TOKENS_BY_FIELD.get(key, ())
     if key == "value":
         tokens += HUGE_VALUE_TOKENS
     return tokens + ANY_TOKENS
@@ -280,7 +282,7 @@ def _odd_tokens(key: str, fields: list[Field]) -> tuple[str, ...]:
 
 @st.composite
 def _broken(draw: st.DrawFn, fields: list[Field]) -> str:
-    """A line with the event in it that is no JSON object, or more than one."""
+    """A line with the event that is no JSON object, or more than one."""
     defect = draw(st.sampled_from(("around", "token", "cut", "comma", "quote")))
     if defect == "token":
         at = draw(st.integers(0, len(fields)))
@@ -304,7 +306,7 @@ def _broken(draw: st.DrawFn, fields: list[Field]) -> str:
 def _csv_files(pools: dict[str, tuple[str, ...]]) -> st.SearchStrategy[bytes]:
     """Files with the columns of `pools` in some order, or without one of them.
 
-    The first column is the key, and always there.
+    The first column is the key. No file lacks it.
     """
     names = list(pools)
     without_one = [[n for n in names if n != name] for name in names[1:]]

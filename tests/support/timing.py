@@ -1,4 +1,4 @@
-"""How time grows with what there is to do, whatever else the machine does meanwhile."""
+"""Measures how time grows with the input, even on a busy machine."""
 
 import time
 from collections.abc import Callable
@@ -13,11 +13,11 @@ _SLACK = 2
 def grows_no_faster(
     do: Callable[[Given], object], little: Given, much: Given, times: int
 ) -> bool:
-    """Whether much takes no more than so many times what little takes.
+    """Whether much input takes no more than this many times the time of little input.
 
-    It measures the processor's time of this thread. Other work only adds to that, so
-    the least of several tries counts. Much may take twice its share: where it is four
-    times as long as little, quadratic time would be four times its share.
+    It measures the processor time of this thread. Other work only adds to that, so the
+    least of several tries counts. Much input may take twice its share: if it is four
+    times as long, quadratic time would be four times its share.
     """
     least = min(_seconds(do, little) for _ in range(_TRIES))
     allowed = _SLACK * times * least

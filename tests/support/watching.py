@@ -1,15 +1,15 @@
-"""Looking into folders that another process changes meanwhile."""
+"""Searches folders that another process changes at the same time."""
 
 import glob
 from pathlib import Path
 
 
 def found(folder: Path, pattern: str) -> list[Path]:
-    """What matches below a folder; none of it, if there is no such folder.
+    """The paths below a folder that match a pattern; none if there is no folder.
 
-    What comes or goes during the search may be found or not, and all else is found.
-    Path.glob lists a folder after it has seen it, and raises FileNotFoundError if that
-    folder went between the two; glob.glob passes on to the next.
+    A path that comes or goes during the search may be found or not. All others are
+    found. Path.glob raises FileNotFoundError if a folder is removed before it is
+    listed; glob.glob goes on.
     """
     names = glob.glob(pattern, root_dir=folder, recursive=True, include_hidden=True)
     return [folder / name for name in sorted(names)]

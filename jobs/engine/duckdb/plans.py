@@ -1,4 +1,4 @@
-"""Changes of SQLFrame and SQLGlot that build the same plans in less time.
+"""Changes to SQLFrame and SQLGlot that build the same plans in less time.
 
 SQLFrame builds a plan as a tree of SQLGlot. Every step of a model copies the trees of
 the steps before it several times. This takes most of a run on little input.
