@@ -140,7 +140,7 @@ def _without_addresses(line: str) -> str:
 def _replaced(
     pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], line: str
 ) -> str:
-    """The result of ``pattern.sub``, without an object for each match of a long line."""
+    """The result of ``pattern.sub``; makes no object for each match of a long line."""
     if len(line) <= LONG_LINE:
         return pattern.sub(replacement, line)
     done, pieces, end = [], [], 0
