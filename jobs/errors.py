@@ -29,3 +29,13 @@ class PrefixInUseError(RunError):
     """Another run is writing to the same OUTPUT_DATA_PATH_PREFIX."""
 
     exit_code = 5
+
+
+def in_one_line(error: BaseException) -> str:
+    """The one line that tells the user of an error."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, RunError):
+        return " ".join(lines)
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

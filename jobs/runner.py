@@ -9,13 +9,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.checks import check_staged
 from jobs.engine import Engine, open_engine
-from jobs.errors import RunError, TooManyRejectedError
+from jobs.errors import RunError, TooManyRejectedError, in_one_line
 from jobs.ledger import JobRecord, JobResult, Ledger
 from jobs.publishing.parquet import Snapshot
 from jobs.publishing.reading import read_snapshot
@@ -76,7 +75,7 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
     except (Exception, KeyboardInterrupt) as error:
         if is_debugged:
             traceback.print_exception(error)
-        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RunError) else 1
     finally:
         for number, handler in before.items():
@@ -109,13 +108,21 @@ class _Stop:
         if not self.has_to_wait:
             raise KeyboardInterrupt
 
-    def wait(self) -> None:
-        """Let the run go on to its end, whatever signal arrives from now on.
+    def defer(self) -> None:
+        """Only note a signal from now on."""
+        self.has_to_wait = True
+
+    def resume(self) -> None:
+        """Let signals stop the run from now on, and one that was noted stop it now.
 
         Raises:
-            KeyboardInterrupt: a stop was requested before.
+            KeyboardInterrupt: a stop was requested.
         """
-        self.has_to_wait = True
+        self.has_to_wait = False
+        self.check()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a stop was requested."""
         if self.is_requested:
             raise KeyboardInterrupt
 
@@ -164,25 +171,35 @@ def _write(
     stop: _Stop,
 ) -> None:
     """Run jobs that write, and publish the tables of all jobs in one step."""
+    # A signal that comes too early would leave files behind, or a JVM.
+    stop.defer()
     writer = Writer(settings, [table for job, _ in jobs for table in job.writes])
     ledger = Ledger(writer.run_id, shown(settings), notes=writer.notes)
     for _, own_settings in jobs:
         ledger.settings |= shown(own_settings)
     try:
-        _run_and_publish(settings, jobs, writer, ledger, progress, stop)
-        ledger.status = "done"
-    except BaseException as error:
-        ledger.error = _in_one_line(error)
-        raise
-    finally:
-        stop.has_to_wait = True
-        ledger.finished = datetime.now(UTC).isoformat()
         try:
-            ledger.tables = writer.tables.current().state.provenance()
-            path = writer.record(ledger)
-            progress.print_line(f"ledger: {path}")
-        finally:
-            writer.close()
+            _run_and_publish(settings, jobs, writer, ledger, progress, stop)
+        except BaseException as error:
+            stop.defer()
+            writer.record_failure(ledger, in_one_line(error))
+            progress.print_line(f"ledger: {writer.ledger}")
+            raise
+        _show(settings, ledger, progress)
+        progress.print_line(f"ledger: {writer.ledger}")
+    finally:
+        writer.close()
+
+
+def _show(settings: RunSettings, ledger: Ledger, progress: "Progress") -> None:
+    """Print the results of a run that is published."""
+    from jobs.console import show, show_notes
+
+    show_notes(ledger.notes)
+    for record in ledger.jobs:
+        show(record)
+        for name in record.result.files:
+            progress.print_line(f"{record.job}: {settings.prefix / name}")
 
 
 def _run_and_publish(
@@ -193,8 +210,6 @@ def _run_and_publish(
     progress: "Progress",
     stop: _Stop,
 ) -> None:
-    from jobs.console import show, show_notes
-
     with _engine(settings, writer.scratch, progress, stop) as engine:
         run = Run(settings, engine, writer.tables.current(), writer.scratch, ledger)
         for job, own_settings in jobs:
@@ -202,17 +217,12 @@ def _run_and_publish(
                 try:
                     record = _run_job(job, own_settings, run, stop)
                 except TooManyRejectedError as error:
-                    kept = writer.tables.keep_failed(REJECTED_EVENTS, run.scratch)
-                    message = f"{error}; {_how_to_read(kept)}"
-                    raise TooManyRejectedError(message) from error
+                    raise _with_rejected_lines(error, writer) from error
             ledger.jobs.append(record)
-    stop.wait()
+    # Nothing cuts a publication short.
+    stop.defer()
+    stop.check()
     writer.publish(run.changes(), ledger)
-    show_notes(ledger.notes)
-    for record in ledger.jobs:
-        show(record)
-        for name in record.result.files:
-            progress.print_line(f"{record.job}: {run.prefix / name}")
 
 
 @contextmanager
@@ -220,11 +230,18 @@ def _engine(
     settings: RunSettings, scratch: Path, progress: "Progress", stop: _Stop
 ) -> Iterator[Engine]:
     """The engine of a run; its errors become errors for the user."""
+    # PySpark would leave its JVM behind if a signal came while it starts.
+    stop.defer()
     with progress.step("engine", f"starting {settings.engine}"):
-        engine = open_engine(settings, scratch)
-        engine.bind_models()
+        try:
+            engine = open_engine(settings, scratch)
+        except RunError:
+            stop.check()  # a Ctrl-C may have ended the JVM
+            raise
     signal.signal(signal.SIGINT, stop)  # PySpark has set its own handler
     try:
+        stop.resume()
+        engine.bind_models()
         yield engine
     except RunError:
         raise
@@ -249,18 +266,20 @@ def _run_job(job: Job, own_settings: Any, run: Run, stop: _Stop) -> JobRecord:
     return JobRecord(job.name, time.perf_counter() - started, rows, result)
 
 
+def _with_rejected_lines(
+    error: TooManyRejectedError, writer: Writer
+) -> TooManyRejectedError:
+    """The same error, which also says where the rejected lines are."""
+    try:
+        kept = writer.tables.keep_failed(REJECTED_EVENTS, writer.scratch)
+    except OSError as failure:
+        return TooManyRejectedError(f"{error}; the lines could not be kept: {failure}")
+    return TooManyRejectedError(f"{error}; {_how_to_read(kept)}")
+
+
 def _how_to_read(rejected: Path) -> str:
     files = f"{glob.escape(str(rejected))}/**/*.parquet".replace("'", "''")
     return (
         f"the rejected lines are in {rejected}, and DuckDB shows them: SELECT reason,"
         f" source_file, raw FROM read_parquet('{files}', hive_partitioning = true)"
     )
-
-
-def _in_one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, RunError):
-        return " ".join(lines)
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

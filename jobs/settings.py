@@ -177,7 +177,8 @@ class RunSettings:
     @property
     def prefix(self) -> Path:
         """OUTPUT_DATA_PATH_PREFIX as an absolute path."""
-        return Path(self.output_data_path_prefix).absolute()
+        path = Path(self.output_data_path_prefix).absolute()
+        return path.resolve() if ".." in path.parts else path
 
 
 @dataclass(frozen=True)

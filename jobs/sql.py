@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from jobs.engine.duckdb.tables import read_query
-from jobs.errors import InputError, RunError
+from jobs.engine.duckdb.tables import is_unreadable, read_query
+from jobs.errors import InputError, RunError, in_one_line
 from jobs.publishing.parquet import Snapshot
 from jobs.publishing.reading import read_snapshot
 from jobs.quoting import identifier, text
@@ -54,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
         else:
             show(columns, rows)
-    except RunError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return error.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, RunError) else 1
     return 0
 
 
@@ -79,53 +80,79 @@ def answer(
     spill = Path(tempfile.gettempdir(), f"product-events-{os.getpid()}")
     connection = duckdb.connect(config={"temp_directory": str(spill)})
     try:
-        _create_views(connection, tables)
+        unreadable = _create_views(connection, tables)
         connection.execute(f"SET TimeZone = {text(time_zone)}")
         statements = duckdb.extract_statements(query)
         if not statements or not _gives_rows(statements[-1]):
             raise RunError("the query gives no rows: it takes a SELECT")
-        found = connection.sql(query)
+        try:
+            found = connection.sql(query)
+        except duckdb.CatalogException as error:
+            for name, reason in unreadable.items():
+                if re.search(rf"\b{name}\b", str(error)):
+                    raise reason from error
+            raise
         columns = list(found.columns)
         wanted = "to_json(answer)" if as_json else "COLUMNS(*)"
         texts = found.set_alias("answer").project(f"CAST({wanted} AS VARCHAR)")
-        # DuckDB reports most errors of a query when it gives the first rows.
-        first = connection.execute(texts.sql_query()).fetchmany(_ROWS_AT_ONCE)
+        # A run that publishes while rows are printed takes their files away.
+        connection.execute(f"CREATE TEMP TABLE answer_rows AS {texts.sql_query()}")
+        connection.execute("FROM answer_rows")
     except duckdb.Error as error:
+        connection.close()
         raise _to_run_error(error) from error
-    return columns, _rows(connection, first)
+    except BaseException:
+        connection.close()
+        raise
+    return columns, _rows(connection)
 
 
 def _gives_rows(statement: duckdb.Statement) -> bool:
     return duckdb.ExpectedResultType.QUERY_RESULT in statement.expected_result_type
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, tables: Snapshot) -> None:
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, tables: Snapshot
+) -> dict[str, InputError]:
+    """Create a view for each table; returns why there is none, by the table's name.
+
+    Raises:
+        InputError: no table can be read.
+    """
     there = [table for table in TABLES if table.name in tables.state.tables]
     if not there:
         raise InputError(f"{tables.prefix}: there are no tables yet")
+    unreadable: dict[str, InputError] = {}
     for table in there:
+        try:
+            files = tables.files(table)
+        except InputError as error:
+            unreadable[table.name] = error
+            continue
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
-        connection.execute(
-            f"CREATE VIEW {table.layer}.{identifier(table.name)}"
-            f" AS {read_query(table, tables.files(table))}"
-        )
+        name = f"{table.layer}.{identifier(table.name)}"
+        try:
+            connection.execute(f"CREATE VIEW {name} AS {read_query(table, files)}")
+        except duckdb.Error as error:
+            unreadable[table.name] = InputError(_first_line(error))
+    if len(unreadable) == len(there):
+        raise unreadable[there[0].name]
+    return unreadable
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, rows: list[tuple[str | None, ...]]
-) -> Iterator[list[str | None]]:
+def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[list[str | None]]:
     with closing(connection):
-        while rows:
+        while rows := connection.fetchmany(_ROWS_AT_ONCE):
             yield from map(list, rows)
-            try:
-                rows = connection.fetchmany(_ROWS_AT_ONCE)
-            except duckdb.Error as error:
-                raise _to_run_error(error) from error
 
 
 def _to_run_error(error: duckdb.Error) -> RunError:
-    kind = InputError if isinstance(error, duckdb.IOException) else RunError
-    return kind(str(error).split("\n\n")[0])
+    kind = InputError if is_unreadable(error) else RunError
+    return kind(_first_line(error))
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).split("\n\n")[0]
 
 
 def show_json(rows: Iterator[list[str | None]]) -> None:

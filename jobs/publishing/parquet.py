@@ -11,9 +11,12 @@ finishes its publication. Every step that may run out of disk space comes before
 intent.
 """
 
+import errno
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.engine.base import DataFile, TableFiles
@@ -54,11 +57,14 @@ class Snapshot:
         state: the record of each table.
         half_done: the run whose publication is not finished; None if there is none.
         prefix: the folder of the tables.
+        in_staging: the folder of each table, by its name, that this run still has to
+            move to its published path.
     """
 
     state: State
     half_done: str | None
     prefix: Path
+    in_staging: Mapping[str, Path] = field(default_factory=dict)
 
     def files(self, table: Table) -> TableFiles:
         """The data files of a table, and the folder that has them.
@@ -69,13 +75,10 @@ class Snapshot:
         """
         wanted = self.state.record(table).files
         published = published_folder(self.prefix, table)
-        if self.half_done:
-            staging = staging_folder(self.prefix / "_tmp" / self.half_done, table)
-            if _has_exactly(staging, wanted):
-                return TableFiles(staging, wanted)
-        for missing in _missing(published, wanted):
+        folder = self.in_staging.get(table.name, published)
+        for missing in _missing(folder, wanted):
             raise InputError(f"{missing}: it is gone; run {table.written_by} again")
-        return TableFiles(published, wanted)
+        return TableFiles(folder, wanted)
 
 
 class ParquetTables:
@@ -96,14 +99,30 @@ class ParquetTables:
         for intent in self._intents():
             # A run that finishes its publication meanwhile takes its intent away.
             if content := _STORAGE.read(intent):
-                return Snapshot(
-                    State.from_json(content, intent), intent.parent.name, self.prefix
-                )
-        if content := _STORAGE.read(self._record):
-            state = State.from_json(content, self._record)
-        else:
-            state = version_1.state(self.prefix)
+                state = State.from_json(content, intent, self.prefix)
+                scratch = intent.parent
+                staging = {t: staging_folder(scratch, t) for t in state.changed()}
+                in_staging = {
+                    table.name: folder
+                    for table, folder in staging.items()
+                    if _has_exactly(folder, state.tables[table.name].files)
+                }
+                return Snapshot(state, scratch.name, self.prefix, in_staging)
+        content = _STORAGE.read(self._record)
+        if content is None:
+            return Snapshot(version_1.state(self.prefix), None, self.prefix)
+        state = State.from_json(content, self._record, self.prefix)
         return Snapshot(state, None, self.prefix)
+
+    def state_after(self, changes: Sequence[Change], run_id: str) -> State:
+        """The state of the prefix once a run has published its changes."""
+        records = {
+            change.table.name: TableRecord(
+                run_id, change.kept + change.added, change.made_from
+            )
+            for change in changes
+        }
+        return self.current().state.after(run_id, records)
 
     def commit(self, changes: Sequence[Change], scratch: Path) -> list[str]:
         """Publish the tables and files that a run has written in its scratch folder.
@@ -122,24 +141,21 @@ class ParquetTables:
         """
         run_id = scratch.name
         before = self.current()
-        records = {}
+        state = self.state_after(changes, run_id)
         copied = []
         for change in changes:
             staging = staging_folder(scratch, change.table)
             if not _add_kept_files(change, before, staging):
                 copied.append(change.table)
             flush(staging)
-            records[change.table.name] = TableRecord(
-                run_id, change.kept + change.added, change.made_from
-            )
             published = published_folder(self.prefix, change.table)
             published.parent.mkdir(parents=True, exist_ok=True)
+            _check_can_replace(staging, published)
         for _, published in _files_beside_tables(scratch / FILES, self.prefix):
             published.parent.mkdir(exist_ok=True)
         self._record.parent.mkdir(exist_ok=True)
         for folder in (scratch, scratch.parent, self.prefix):
             flush(folder)
-        state = before.state.after(run_id, records)
         intent = scratch / PUBLISHING
         try:
             _STORAGE.put_if_absent(intent, state.as_json())
@@ -154,8 +170,6 @@ class ParquetTables:
                 f" finishes it: {error}"
             ) from error
         self._replaced += [scratch / change.table.name for change in changes]
-        if REJECTED_EVENTS.name in records:
-            self._replaced.append(self.prefix / _FAILED)
         if not copied:
             return []
         return [
@@ -164,7 +178,7 @@ class ParquetTables:
         ]
 
     def remove_replaced(self) -> None:
-        """Remove the files that a commit replaced, and rejected lines of failed runs.
+        """Remove the files that a commit replaced.
 
         The next run removes a folder that cannot be removed now, for example because a
         reader on NFS has one of its files open.
@@ -192,13 +206,24 @@ class ParquetTables:
         finished = version_1.recover(self.prefix)
         for intent in self._intents():
             if content := _STORAGE.read(intent):
-                self._exchange(intent, State.from_json(content, intent))
+                self._exchange(intent, State.from_json(content, intent, self.prefix))
                 finished.append(intent.parent.name)
         shutil.rmtree(self.prefix / "_tmp", ignore_errors=True)
         return finished
 
     def _intents(self) -> list[Path]:
-        return sorted((self.prefix / "_tmp").glob(f"*/{PUBLISHING}"))
+        runs = self.prefix / "_tmp"
+        try:
+            found = sorted(runs.iterdir())
+        except FileNotFoundError:
+            return []
+        except PermissionError as error:
+            raise RunError(
+                f"{runs}: permission denied, so whether a publication is half done"
+                " cannot be seen"
+            ) from error
+        intents = (scratch / PUBLISHING for scratch in found)
+        return [intent for intent in intents if intent.exists()]
 
     def _exchange(self, intent: Path, state: State) -> None:
         """Move the tables and files of a run to their published paths.
@@ -212,8 +237,11 @@ class ParquetTables:
                 _publish_folder(staging, published_folder(self.prefix, table))
         for staging, published in _files_beside_tables(scratch / FILES, self.prefix):
             staging.replace(published)
+        if REJECTED_EVENTS in state.changed():
+            shutil.rmtree(self.prefix / _FAILED, ignore_errors=True)
         intent.replace(self._record)
-        flush(self._record.parent)
+        with suppress(OSError):  # the publication is finished, whether or not this is
+            flush(self._record.parent)
 
 
 def published_folder(prefix: Path, table: Table) -> Path:
@@ -224,6 +252,24 @@ def published_folder(prefix: Path, table: Table) -> Path:
 def staging_folder(scratch: Path, table: Table) -> Path:
     """The folder that a run writes a table to before it publishes the table."""
     return scratch / table.name / "format=parquet"
+
+
+def _check_can_replace(staging: Path, published: Path) -> None:
+    """Check that a published folder can be replaced by renaming.
+
+    Raises:
+        OSError: it cannot; the message names the folder.
+    """
+    beside = published.parent
+    if beside.stat().st_dev != staging.stat().st_dev:
+        code = errno.EXDEV
+    elif not os.access(beside, os.W_OK) or (
+        published.exists() and not os.access(published, os.W_OK)
+    ):
+        code = errno.EACCES
+    else:
+        return
+    raise OSError(code, os.strerror(code), str(beside))
 
 
 def _missing(folder: Path, wanted: Iterable[DataFile]) -> Iterator[Path]:

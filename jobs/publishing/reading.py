@@ -1,5 +1,6 @@
 """Reading the published tables of one run while other runs may publish."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -7,7 +8,8 @@ from typing import TypeVar
 from jobs.errors import RunError
 from jobs.publishing.parquet import ParquetTables, Snapshot
 
-_ATTEMPTS = 5
+_ATTEMPTS = 10
+_PAUSE = 0.02  # seconds, which grows with each attempt
 
 Result = TypeVar("Result")
 
@@ -25,7 +27,8 @@ def read_snapshot(prefix: Path, function: Callable[[Snapshot], Result]) -> Resul
         RunError: runs publish faster than the function reads.
     """
     tables = ParquetTables(prefix)
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
+        time.sleep(attempt * _PAUSE)
         before = tables.current()
         error = None
         try:

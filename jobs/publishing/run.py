@@ -22,15 +22,13 @@ from jobs.publishing.parquet import (
     staging_folder,
 )
 from jobs.settings import RunSettings
-from jobs.storage.local import flush
+from jobs.storage.local import PART, LocalStorage
 from jobs.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _LEDGERS = "_runs"
-_UNFINISHED = ".unfinished"  # ends the name of a ledger that is not complete yet
-_ROOM_FOR_THE_END = 64 * 1024  # bytes by which a ledger may grow after publishing
 
 
 @dataclass
@@ -179,6 +177,7 @@ class Writer:
             the number of its process.
         tables: the tables of the prefix.
         scratch: the folder of the run's own files.
+        ledger: the file that the run's ledger is written to.
         lock: the lock of the prefix.
         notes: sentences about the prefix for the person who started the run.
     """
@@ -198,8 +197,7 @@ class Writer:
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
         prefix = settings.prefix
         self.tables = ParquetTables(prefix)
-        self._ledgers = prefix / _LEDGERS
-        self._unfinished = self._ledgers / f"{self.run_id}{_UNFINISHED}"
+        self.ledger = prefix / _LEDGERS / f"{self.run_id}.json"
         try:
             prefix.mkdir(parents=True, exist_ok=True)
             self.lock = Lock(prefix, self.run_id)
@@ -208,8 +206,8 @@ class Writer:
                 # since such tables must stay as they are.
                 self.tables.current()
                 finished = self.tables.recover()
-                for ledger in self._ledgers.glob(f"*{_UNFINISHED}"):
-                    ledger.unlink()
+                for part in self.ledger.parent.glob(f"*{PART}"):
+                    part.unlink()
                 self.scratch = prefix / "_tmp" / self.run_id
                 self.scratch.mkdir(parents=True)
                 self.notes = [
@@ -226,53 +224,50 @@ class Writer:
             ) from error
 
     def publish(self, changes: Sequence[Change], ledger: Ledger) -> None:
-        """Publish the changes of a run, and add notes about it to the ledger.
+        """Publish the changes of a run together with its ledger.
 
         Raises:
             OSError: nothing is published.
             RunError: the publication is half done, and the next run has to finish it.
         """
-        self._reserve_room(ledger)
-        ledger.notes += self.tables.commit(changes, self.scratch)
+        ledger.tables = self.tables.state_after(changes, self.run_id).provenance()
+        ledger.finished = datetime.now(UTC).isoformat()
+        ledger.status = "done"
+        staged = self.scratch / FILES / _LEDGERS / self.ledger.name
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(ledger.as_json())
+        try:
+            ledger.notes += self.tables.commit(changes, self.scratch)
+        except BaseException:
+            ledger.status = "failed"
+            raise
 
-    def record(self, ledger: Ledger) -> Path:
-        """Write the ledger to ``_runs/{run}.json``; returns its path.
+    def record_failure(self, ledger: Ledger, error: str) -> None:
+        """Write the ledger of a run that has not published.
 
-        This is the last step of a run. It first removes the run's other files to make
-        room on the disk, unless the next run needs them.
+        The run's other files go first, to make room on the disk, unless the next run
+        needs them.
 
         Raises:
             RunError: the ledger cannot be written.
         """
-        path = self._unfinished.with_suffix(".json")
-        self.tables.remove_replaced()
+        ledger.error = error
+        ledger.finished = datetime.now(UTC).isoformat()
         self._remove_scratch()
         try:
-            path.parent.mkdir(exist_ok=True)
-            # This overwrites the room that publish() reserved, so that the ledger can
-            # be written to a full disk.
-            self._unfinished.touch()
-            with self._unfinished.open("r+b") as file:
-                file.write(ledger.as_json())
-                file.truncate()
-            flush(self._unfinished)
-            self._unfinished.rename(path)
-        except OSError as error:
-            raise RunError(f"{path} cannot be written: {error.strerror}") from error
-        return path
+            ledger.tables = self.tables.current().state.provenance()
+            self.ledger.parent.mkdir(exist_ok=True)
+            LocalStorage().put(self.ledger, ledger.as_json())
+        except OSError as failure:
+            raise RunError(
+                f"{error}; and {self.ledger} cannot be written: {failure.strerror}"
+            ) from failure
 
     def close(self) -> None:
         """Remove this run's scratch files, unless the next run needs them; unlock."""
+        self.tables.remove_replaced()
         self._remove_scratch()
-        with suppress(OSError):
-            self._unfinished.unlink()
         self.lock.close()
-
-    def _reserve_room(self, ledger: Ledger) -> None:
-        self._ledgers.mkdir(exist_ok=True)
-        room = 2 * len(ledger.as_json()) + _ROOM_FOR_THE_END
-        self._unfinished.write_bytes(b" " * room)
-        flush(self._unfinished)
 
     def _remove_scratch(self) -> None:
         if not (self.scratch / PUBLISHING).exists():

@@ -106,8 +106,8 @@ class State:
         return (json.dumps(document, ensure_ascii=False) + "\n").encode()
 
     @classmethod
-    def from_json(cls, content: bytes, path: Path) -> "State":
-        """The state that :meth:`as_json` wrote to a file.
+    def from_json(cls, content: bytes, path: Path, prefix: Path) -> "State":
+        """The state that :meth:`as_json` wrote to a file of a prefix.
 
         Raises:
             SettingError: a later version wrote the file.
@@ -121,18 +121,23 @@ class State:
                     name: _record(record) for name, record in document["tables"].items()
                 }
                 return cls(document["run_id"], tables)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path}: it is damaged ({error}); if you remove it, a run of the whole"
                 " pipeline makes all tables anew"
             ) from error
         raise SettingError(
-            f"OUTPUT_DATA_PATH_PREFIX={path.parents[1]}: its tables are of format"
-            f" {document['format']}, which version {document['version']} wrote; version"
-            f" {__version__} reads format {FORMAT} and earlier ones"
+            f"OUTPUT_DATA_PATH_PREFIX={prefix}: its tables are of format"
+            f" {document['format']}, which version {document.get('version')} wrote;"
+            f" version {__version__} reads format {FORMAT} and earlier ones"
         )
 
 
 def _record(document: Mapping[str, Any]) -> TableRecord:
     files = tuple(DataFile(**file) for file in document["files"])
-    return TableRecord(**{**document, "files": files})
+    record = TableRecord(**{**document, "files": files})
+    if record.format == FORMAT and not all(Path(file.path).name for file in files):
+        raise ValueError("a data file has no name")
+    if record.format == FORMAT and not files:
+        raise ValueError("a table has no data file")
+    return record

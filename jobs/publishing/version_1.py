@@ -18,20 +18,21 @@ _FORMAT = 1
 
 def state(prefix: Path) -> State:
     """The tables of a prefix that has no record. Only their existence is known."""
+    folders = {t.name: prefix / t.name / "format=parquet" for t in TABLES}
     return State(
         "",
         {
-            table.name: TableRecord(
-                _run_id(folder), (), version=_VERSION, format=_FORMAT
-            )
-            for table in TABLES
-            if (folder := prefix / table.name / "format=parquet").exists()
+            name: TableRecord(_run_id(folder), (), version=_VERSION, format=_FORMAT)
+            for name, folder in folders.items()
+            if (folder / "_run.json").exists()
         },
     )
 
 
 def recover(prefix: Path) -> list[str]:
     """Finish the publications that version 0.1 began; returns their runs."""
+    for ledger in (prefix / "_runs").glob("*.unfinished"):
+        ledger.unlink()
     finished = []
     for intent in sorted((prefix / "_tmp").glob("*/publishing")):
         if intent.stat().st_size:

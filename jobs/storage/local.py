@@ -19,7 +19,7 @@ _NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _NO_LINKS = (*_NOT_SUPPORTED, errno.EPERM, errno.EXDEV, errno.EMLINK)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_PART = ".part"  # the name of a file until it is whole
+PART = ".part"  # the name of a file until it is whole
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def link(source: Path, target: Path) -> bool:
 
 def _written_beside(path: Path, content: bytes) -> Path:
     """Write a new file to the same folder, and force it to the disk."""
-    part = path.with_name(path.name + _PART)
+    part = path.with_name(path.name + PART)
     try:
         part.write_bytes(content)
         flush(part)

@@ -199,3 +199,12 @@ def test_a_folder_above_the_tables_is_not_read_as_a_partition(run, tmp_path):
             "SELECT user_id, country FROM read_parquet($1, hive_partitioning = false)",
             [str(fact)],
         ).fetchall() == [("u", "NZ")]
+
+
+def test_a_prefix_may_be_relative_and_lead_upwards(run, tmp_path, monkeypatch):
+    (tmp_path / "in" / "a.json").write_bytes(GOOD)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "er")
+    assert run(output_data_path_prefix="../../lake").code == 0
+    assert run(VERIFY, output_data_path_prefix="../../lake").code == 0
+    assert published.everything(tmp_path / "lake")["user_registration"] != []

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -261,7 +262,7 @@ def test_after_an_error_the_next_run_finishes_the_publication(
                 RunError, match=r"half done, and the next run finishes it"
             ):
                 died.publish()
-    died.writer.record(Ledger(died.writer.run_id, {}))
+    died.writer.record_failure(Ledger(died.writer.run_id, {}), "Input/output error")
     died.writer.close()
     assert_finished_by_the_next_run(tmp_path, died.writer.run_id)
 
@@ -339,7 +340,22 @@ def test_a_read_that_every_time_meets_a_publication_is_an_error(tmp_path):
         read_snapshot(tmp_path, read)
 
 
-@pytest.mark.parametrize("content", ["{", "\0" * 40, "null", '{"format": 2}'])
+DAMAGED = {
+    "nothing": "",
+    "half": "{",
+    "zeros": "\0" * 40,
+    "null": "null",
+    "no tables": '{"format": 2}',
+    "a list of tables": '{"format": 2, "run_id": "r", "tables": []}',
+    "a table without files": '{"format": 2, "run_id": "r", "tables": {"users":'
+    ' {"run_id": "r", "files": []}}}',
+    "a file without a name": '{"format": 2, "run_id": "r", "tables": {"users":'
+    ' {"run_id": "r", "files":'
+    ' [{"path": null, "rows": 1, "size": 1, "partition": null}]}}}',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_record_is_named_and_the_advice_in_the_message_works(
     tmp_path, content
 ):
@@ -352,7 +368,7 @@ def test_a_damaged_record_is_named_and_the_advice_in_the_message_works(
             open_prefix(tmp_path)
     record.unlink()
     with closing(writer_of(tmp_path)) as writer:
-        assert "users" in writer.notes[0]
+        assert writer.notes == []
         publish(writer, written(writer, USERS, "new"))
     assert published(tmp_path, USERS) == in_published_folder(tmp_path, USERS) == ["new"]
 
@@ -441,16 +457,40 @@ def test_a_prefix_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_ledger_is_written_under_the_run_and_read_again(writer):
-    ledger = Ledger(writer.run_id, {"name": "ü"}, status="done")
-    path = writer.record(ledger)
-    assert path == writer.tables.prefix / "_runs" / f"{writer.run_id}.json"
+    ledger = Ledger(writer.run_id, {"name": "ü"})
+    writer.publish([written(writer, USERS, "new")], ledger)
+    path = writer.tables.prefix / "_runs" / f"{writer.run_id}.json"
     assert Ledger.read(path) == ledger
+    assert (ledger.status, ledger.error) == ("done", None)
+    assert ledger.tables == {"users": {"run_id": writer.run_id, "rows": 1}}
     assert [*path.parent.iterdir()] == [path]
 
 
+def test_the_ledger_of_a_run_that_publishes_nothing_names_its_error(writer):
+    ledger = Ledger(writer.run_id, {})
+    writer.record_failure(ledger, "too many rejected")
+    assert Ledger.read(writer.ledger) == ledger
+    assert (ledger.status, ledger.error) == ("failed", "too many rejected")
+
+
+@pytest.mark.parametrize("steps", range(STEPS + 1))
+def test_a_run_that_dies_while_it_publishes_keeps_its_ledger(
+    tmp_path, died, ends_after, steps
+):
+    with ends_after(steps, Killed()), suppress(Killed):
+        died.writer.publish(died.changes, Ledger(died.writer.run_id, {"a": "b"}))
+    died.unlock()
+    writer_of(tmp_path).close()
+    ledger = Ledger.read(died.writer.ledger)
+    assert ledger is not None
+    assert (ledger.status, ledger.settings) == ("done", {"a": "b"})
+
+
 def test_a_path_that_is_no_text_stops_no_ledger(writer):
-    path = writer.record(Ledger(writer.run_id, {"path": os.fsdecode(b"/\xff")}))
-    assert json.loads(path.read_text())["settings"] == {"path": os.fsdecode(b"/\xff")}
+    ledger = Ledger(writer.run_id, {"path": os.fsdecode(b"/\xff")})
+    writer.record_failure(ledger, "")
+    document = json.loads(writer.ledger.read_text())
+    assert document["settings"] == {"path": os.fsdecode(b"/\xff")}
 
 
 @pytest.mark.parametrize("content", ["", "{", "\0" * 40, "null", '["run_id"]', "{}"])
@@ -460,12 +500,48 @@ def test_a_ledger_that_was_cut_off_counts_as_lost(tmp_path, content):
     assert Ledger.read(tmp_path / "nowhere.json") is None
 
 
-def test_an_unfinished_ledger_is_removed(tmp_path, died):
-    died.writer.publish(died.changes, Ledger(died.writer.run_id, {}))
-    died.unlock()
-    assert {path.suffix for path in (tmp_path / "_runs").iterdir()} == {".unfinished"}
+def test_a_ledger_that_was_written_in_part_is_removed(tmp_path):
+    (tmp_path / "_runs").mkdir()
+    for name in ("r1.json.part", "r2.unfinished"):
+        (tmp_path / "_runs" / name).touch()
     writer_of(tmp_path).close()
     assert [*(tmp_path / "_runs").iterdir()] == []
+
+
+@pytest.mark.parametrize("moved", range(len(TABLES) + 1))
+def test_a_reader_sees_one_run_while_a_publication_moves_its_tables(
+    tmp_path, died, ends_after, moved
+):
+    with ends_after(0, Killed()), suppress(Killed):
+        died.publish()
+    calls: list[list[Path]] = []
+
+    def read(tables):
+        folders = [tables.files(table).folder for table in TABLES]
+        if not calls:
+            with ends_after(moved, Killed()), suppress(Killed):
+                ParquetTables(tmp_path).recover()
+        calls.append(folders)
+        texts = [[path.read_text() for path in f.iterdir()] for f in folders]
+        assert len(calls) == 1 or texts == [["new"]] * 3
+        return texts
+
+    assert read_snapshot(tmp_path, read) == [["new"]] * 3
+    died.unlock()
+
+
+def test_a_folder_on_another_disk_is_named_before_anything_is_published(tmp_path, died):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
+        users = tmp_path / "users"
+        shutil.copytree(users, disk, dirs_exist_ok=True)
+        shutil.rmtree(users)
+        users.symlink_to(disk)
+        with pytest.raises(OSError, match=rf"cross-device link: '{users}'"):
+            died.publish()
+        died.writer.close()
+        assert [published(tmp_path, table) for table in TABLES] == [["old"]] * 3
+        with closing(writer_of(tmp_path)) as writer:
+            assert writer.notes == []
 
 
 def of_version_1(prefix, run_id, content, table, folder=None):

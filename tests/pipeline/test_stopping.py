@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from jobs import console
+from jobs import console, runner
+from jobs.engine import open_engine
 from jobs.publishing.run import Writer
 from jobs.runner import Job, JobResult
 from tests.support import published
@@ -91,18 +92,27 @@ def test_a_run_that_has_begun_to_publish_finishes_in_spite_of_a_signal(
     assert list((tmp_path / "_tmp").iterdir()) == []
 
 
-def test_a_run_that_has_published_writes_its_ledger_in_spite_of_a_signal(
-    run_job, tmp_path, monkeypatch
+@pytest.mark.parametrize("place", [open_engine, Writer.__init__])
+def test_a_signal_while_a_run_starts_stops_it_when_it_has_started(
+    run_job, tmp_path, monkeypatch, place
 ):
-    record = Writer.record
+    """A JVM, or the files of a run, would be left behind if it was cut short."""
+    ends = []
 
-    def stopped(writer, ledger):
+    def stopped(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
-        return record(writer, ledger)
+        result = place(*arguments)
+        ends.append(place)
+        return result
 
-    monkeypatch.setattr(Writer, "record", stopped)
-    assert run_job(writes_a_page).code == 0
-    assert published.ledger(tmp_path)["status"] == "done"
+    owner = runner if place is open_engine else Writer
+    monkeypatch.setattr(owner, place.__name__, stopped)
+    ended = run_job(writes_a_page)
+    assert (ended.code, ended.error) == (1, "error: interrupted")
+    assert ends == [place]
+    assert not (tmp_path / "page.html").exists()
+    assert published.ledger(tmp_path)["error"] == "interrupted"
+    assert list((tmp_path / "_tmp").iterdir()) == []
 
 
 def test_a_run_that_has_published_is_done_whenever_a_signal_comes(

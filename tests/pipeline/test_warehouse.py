@@ -14,8 +14,9 @@ import pytest
 from jobs.engine import open_engine
 from jobs.ledger import Ledger
 from jobs.pipeline import JOBS
+from jobs.publishing.parquet import ParquetTables
 from jobs.publishing.run import Run, Writer
-from jobs.sql import MOST_ROWS
+from jobs.sql import MOST_ROWS, answer
 from jobs.sql import main as run_query
 from jobs.tables import FACT_USER_SESSION, TABLES, USERS
 from jobs.warehouse import NAME, stage_warehouse
@@ -228,3 +229,34 @@ def test_a_reader_that_ends_early_is_no_error(lake):
         check=False,
     )
     assert (ended.stdout, ended.stderr) == ("range\n", "")
+
+
+def test_one_table_that_cannot_be_read_leaves_the_others_to_queries(
+    sql, lake, tmp_path
+):
+    prefix = shutil.copytree(lake, tmp_path / "lake")
+    shutil.rmtree(prefix / "videos")
+    assert sql("SELECT count(*) FROM staging.users", prefix=prefix)[0] == 0
+    code, _, error = sql("SELECT count(*) FROM staging.videos", prefix=prefix)
+    assert code == 3
+    assert "it is gone; run events_split again" in error
+    [file] = published.files(prefix, USERS)
+    file.write_bytes(b"")
+    code, _, error = sql("SELECT count(*) FROM staging.users", prefix=prefix)
+    assert code == 3
+    assert str(file) in error
+
+
+def test_rows_are_all_there_if_a_run_publishes_while_they_are_printed(lake, tmp_path):
+    prefix = shutil.copytree(lake, tmp_path / "lake")
+    tables = ParquetTables(prefix).current()
+    query = (
+        "SELECT a.* FROM mart.fact_user_session AS a, range(30)"
+        " UNION ALL SELECT a.* FROM mart.fact_user_session AS a, range(30)"
+    )
+    _, rows = answer(tables, query, "UTC", as_json=True)
+    first = next(rows)
+    shutil.rmtree(prefix / "fact_user_session")
+    assert first
+    expected = 60 * len(published.rows(lake, FACT_USER_SESSION))
+    assert sum(1 for _ in rows) + 1 == expected > 20_000

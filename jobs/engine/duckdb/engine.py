@@ -11,12 +11,14 @@ import sqlglot
 from jobs.engine.base import DataFile, Engine, Rule, TableFiles, TextFunction
 from jobs.engine.duckdb.session import Session, bind_models, sql_of
 from jobs.engine.duckdb.tables import (
+    is_unreadable,
     no_rows_query,
     paths,
     read_query,
     write_query,
     written,
 )
+from jobs.errors import InputError
 from jobs.fields import Kind
 from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import EventFile, whole
@@ -149,6 +151,8 @@ class DuckDBEngine(Engine):
             return self.out_of_memory(f"{_MEGABYTES_PER_THREAD}MB")
         if "No space left on device" in message:
             return self.out_of_space()
+        if is_unreadable(error):
+            return InputError(message.splitlines()[0])
         return error
 
     def close(self) -> None:

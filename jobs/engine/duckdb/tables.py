@@ -92,3 +92,13 @@ def cast(value: str, column: Column) -> str:
 def paths(files: Iterable[Path]) -> str:
     """SQL for a list of files; DuckDB reads ``*``, ``?`` and ``[`` as a glob."""
     return "[" + ", ".join(text(glob.escape(str(path))) for path in files) + "]"
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether an error of DuckDB means that a data file cannot be read."""
+    message = str(error)
+    return (
+        "magic bytes" in message
+        or "to be a Parquet file" in message
+        or (isinstance(error, duckdb.IOException) and "No space left" not in message)
+    )

@@ -64,16 +64,14 @@ def configuration(settings: RunSettings, scratch: Path) -> dict[str, str]:
         ),
         # Listing folders takes less time than starting Spark tasks that list them.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+        # Hadoop's default writes a checksum file beside each file, which nobody reads.
+        # It also starts a process to set the mode of the checksum file.
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     }
     if settings.spark_master.startswith("local"):
         # No other machine has to reach this driver.
         properties |= dict.fromkeys(
             ("spark.driver.bindAddress", "spark.driver.host"), "127.0.0.1"
-        )
-        # Hadoop's default writes a checksum file beside each file, which nobody reads.
-        # It also starts a process to set the mode of the checksum file.
-        properties["spark.hadoop.fs.file.impl"] = (
-            "org.apache.hadoop.fs.RawLocalFileSystem"
         )
     memory = settings.memory_limit or _DEFAULT_MEMORY
     properties["spark.driver.memory"] = memory.removesuffix("B")
