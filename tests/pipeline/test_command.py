@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from jobs import __version__
+from jobs.pipeline import JOBS
 from jobs.publishing.lock import Lock
 from jobs.tables import TABLES
 from tests.support import published
@@ -42,12 +43,7 @@ def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
     ledger = published.ledger(tmp_path / "out")
     assert ledger["status"] == "done"
     assert ledger["version"] == __version__
-    assert [job["job"] for job in ledger["jobs"]] == [
-        "events_split",
-        "sessionize",
-        "conversion_rate",
-        "report",
-    ]
+    assert [job["job"] for job in ledger["jobs"]] == [job.name for job in JOBS]
     counts = {name: n for job in ledger["jobs"] for name, n in job["tables"].items()}
     assert set(counts) == {table.name for table in TABLES}
     assert ledger["jobs"][0]["lines"]["read"] == 1
@@ -116,9 +112,7 @@ def test_a_traceback_is_for_debugging(command, tmp_path):
     assert "Traceback" in ended.stderr
 
 
-@pytest.mark.parametrize(
-    "job", ["events_split", "sessionize", "conversion_rate", "report"]
-)
+@pytest.mark.parametrize("job", [job.name for job in JOBS])
 def test_every_job_has_help(command, job):
     ended = command("--help", module=f"jobs.{job}")
     assert ended.returncode == 0

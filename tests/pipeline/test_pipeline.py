@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.pipeline import JOBS
 from jobs.tables import TABLES, USER_REGISTRATION, USER_SESSIONS
 from tests.support import published
 from tests.support.engine import ENGINE
@@ -22,13 +21,11 @@ from tests.support.reference import (
     event_lines,
     reference_tables,
 )
-from tests.support.runs import run_jobs
+from tests.support.runs import TABLE_JOBS, run_jobs
 from tests.support.strategies import event_files
 from tests.support.strategies import settings as reference_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark_for_all_tests")]
-
-TABLE_JOBS = JOBS[:-1]  # the report has tests of its own
 
 
 def examples(duckdb: int, spark: int) -> settings:

@@ -76,20 +76,21 @@ def test_a_table_that_is_missing_is_named_and_the_old_report_stays(
 def test_tables_of_different_states_are_refused_until_each_job_has_run(
     run_on, tmp_path
 ):
-    events_split, sessionize, conversion_rate, report = JOBS
+    job_named = {job.name: job for job in JOBS}
+    report = job_named["report"]
     assert run_on([IGNORED]).code == 0
     before = (tmp_path / "out" / "report" / "answers.json").stat().st_ino
-    assert run_on([IGNORED], events_split).code == 0
-    for job, table, made_from in (
-        (sessionize, "fact_user_session", "playback_events"),
-        (conversion_rate, "weekly_summary", "user_registration"),
+    assert run_on([IGNORED], job_named["events_split"]).code == 0
+    for name, table, made_from in (
+        ("sessionize", "fact_user_session", "playback_events"),
+        ("conversion_rate", "weekly_summary", "user_registration"),
     ):
         ended = run_on([IGNORED], report)
         assert ended.code == 3
         assert ended.error == (
             f"error: {table} was made before {made_from} was written anew: run"
-            f" {job.name}, or the whole pipeline"
+            f" {name}, or the whole pipeline"
         )
         assert (tmp_path / "out" / "report" / "answers.json").stat().st_ino == before
-        assert run_on([IGNORED], job).code == 0
+        assert run_on([IGNORED], job_named[name]).code == 0
     assert run_on([IGNORED], report).code == 0

@@ -1,21 +1,14 @@
 """Settings: their sources, and the values that are refused."""
 
+from typing import Any
+
 import pytest
 
-from jobs.conversion_rate.config import ConversionRateSettings
 from jobs.errors import SettingError
-from jobs.events_split.config import EventsSplitSettings
-from jobs.report.config import ReportSettings
-from jobs.sessionize.config import SessionizeSettings
+from jobs.pipeline import JOBS
 from jobs.settings import RunSettings, load, shown
 
-ALL = (
-    RunSettings,
-    EventsSplitSettings,
-    SessionizeSettings,
-    ConversionRateSettings,
-    ReportSettings,
-)
+ALL: tuple[type[Any], ...] = (RunSettings, *(job.settings for job in JOBS))
 
 
 def loaded(*arguments, **environment):

@@ -11,13 +11,15 @@ from jobs.publishing.lock import Lock
 from jobs.tables import REJECTED_EVENTS, TABLES, VIDEOS
 from jobs.verify.job import JOB as VERIFY
 from tests.support import published
-from tests.support.runs import PIPELINE
+from tests.support.runs import PIPELINE, TABLE_JOBS
 
 pytestmark = pytest.mark.slow
 
 ALL_CHECKS = len(CHECKS) + sum(len([*rules(table)]) for table in TABLES)
 
-EVENTS_SPLIT, SESSIONIZE, CONVERSION_RATE = PIPELINE[:3]
+JOB = {job.name: job for job in PIPELINE}
+EVENTS_SPLIT, SESSIONIZE = JOB["events_split"], JOB["sessionize"]
+CONVERSION_RATE = JOB["conversion_rate"]
 
 
 def event(name, user):
@@ -42,7 +44,7 @@ def prefix(run, tmp_path):
     """Tables of one run, with a playback event of each of two users."""
     lines = [json.dumps(event("like", user)) for user in "ab"]
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
-    assert run(*PIPELINE[:3])[0] == 0
+    assert run(*TABLE_JOBS)[0] == 0
     return tmp_path / "out"
 
 
@@ -64,7 +66,7 @@ def test_tables_of_one_run_pass_and_nothing_is_written(run, prefix):
 
 
 def test_each_job_may_have_a_run_of_its_own(run, prefix):
-    for job in PIPELINE[:3]:
+    for job in TABLE_JOBS:
         assert run(job)[0] == 0
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
@@ -108,7 +110,7 @@ def test_tables_whose_rows_do_not_match_fail(run, prefix, one_more_event):
 def half_done(run, prefix, one_more_event, tmp_path):
     """A run died after it had published some tables; gives its id."""
     old = shutil.copytree(prefix, tmp_path / "old")
-    assert run(*PIPELINE[:3])[0] == 0
+    assert run(*TABLE_JOBS)[0] == 0
     died = prefix / "_tmp" / published.run_id(prefix)
     died.mkdir()
     record = prefix / "_tables" / "current.json"

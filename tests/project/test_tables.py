@@ -1,12 +1,9 @@
-"""The catalogue is consistent, and the docs agree with it."""
-
-import re
+"""The catalogue is consistent."""
 
 import pytest
 
 from jobs.pipeline import JOBS
 from jobs.tables import TABLES, Range, Table
-from tests.support.processes import ROOT
 
 every_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
@@ -44,18 +41,3 @@ def test_a_job_reads_tables_of_jobs_before_it():
     for job in JOBS:
         assert {*job.reads} <= {*written}
         written += job.writes
-
-
-def test_the_readme_lists_every_table_with_its_layer_and_partition():
-    listed = {}
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    layers = "|".join(dict.fromkeys(table.layer for table in TABLES))
-    for row in re.findall(rf"(?m)^\| ((?:{layers}) \|.*) \|$", text):
-        layer, names, _, partition = (cell.strip() for cell in row.split("|"))
-        for name in re.findall("`(.+?)`", names):
-            assert name not in listed
-            listed[name] = layer, partition.strip("`")
-    assert listed == {
-        table.name: (table.layer, table.partition.name if table.partition else "")
-        for table in TABLES
-    }
