@@ -63,12 +63,14 @@ def test_tables_of_one_run_pass_and_nothing_is_written(run, prefix):
     assert everything_in(prefix) == before
 
 
+@pytest.mark.long_on_spark
 def test_each_job_may_have_a_run_of_its_own(run, prefix):
     for job in PIPELINE[:3]:
         assert run(job)[0] == 0
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
+@pytest.mark.long_on_spark
 def test_a_check_is_left_out_where_a_table_is_older_than_what_it_was_made_from(
     run, prefix, one_more_event
 ):
@@ -86,6 +88,7 @@ def test_a_check_is_left_out_where_a_table_is_older_than_what_it_was_made_from(
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
+@pytest.mark.long_on_spark
 def test_rows_that_do_not_belong_to_each_other_fail(run, prefix, one_more_event):
     """The record says that sessions were made from events, which is not true."""
     record = prefix / "_tables" / "current.json"
@@ -123,6 +126,7 @@ def half_done(run, prefix, one_more_event, tmp_path):
     return died.name
 
 
+@pytest.mark.long_on_spark
 def test_half_a_publication_is_named_until_the_next_run_ends_it(run, prefix, half_done):
     before = everything_in(prefix)
     for _ in range(2):
@@ -140,11 +144,13 @@ def test_half_a_publication_is_named_until_the_next_run_ends_it(run, prefix, hal
     } == {half_done}
 
 
+@pytest.mark.long_on_spark
 def test_verify_and_a_run_do_not_wait_for_each_other(run, prefix):
     with closing(Lock(prefix, "another run")):
         assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
+@pytest.mark.long_on_spark
 def test_a_file_that_no_run_wrote_is_named(run, prefix):
     stray = prefix / "users" / "format=parquet" / "copy.parquet"
     stray.touch()
@@ -153,6 +159,7 @@ def test_a_file_that_no_run_wrote_is_named(run, prefix):
     assert f"users: {stray} is no file of the table: remove it" in last
 
 
+@pytest.mark.long_on_spark
 def test_ledgers_that_were_cut_short_stop_no_run(run, prefix):
     tables = published.everything(prefix)
     for ledger in (prefix / "_runs").iterdir():
@@ -162,6 +169,7 @@ def test_ledgers_that_were_cut_short_stop_no_run(run, prefix):
     assert published.everything(prefix) == tables
 
 
+@pytest.mark.long_on_spark
 def test_a_table_that_is_missing_is_named(run, prefix):
     shutil.rmtree(prefix / "user_sessions")
     code, last, _ = run(VERIFY)
@@ -170,6 +178,7 @@ def test_a_table_that_is_missing_is_named(run, prefix):
     assert "it is gone; run sessionize again" in last
 
 
+@pytest.mark.long_on_spark
 def test_a_table_that_was_never_made_is_named(run, tmp_path):
     (tmp_path / "in" / "a.json").write_text(json.dumps(event("like", "a")))
     assert run(EVENTS_SPLIT)[0] == 0

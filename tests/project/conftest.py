@@ -1,4 +1,0 @@
-from tests.support.engine import ENGINE
-
-# The benchmark's peers are held against the embedded engine.
-collect_ignore = [] if ENGINE == "duckdb" else ["test_benchmarks.py"]
