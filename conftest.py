@@ -1,18 +1,50 @@
 """What all tests share: the engine under test, and which of them run, and when."""
 
+import os
+
 import pytest
 
 # A helper's assertion shows its values, as a test's own does.
 pytest.register_assert_rewrite("tests.support")
 
-pytest_plugins = ["tests.support.engine", "tests.support.runs"]
+pytest_plugins = [
+    "tests.support.engine",
+    "tests.support.examples",
+    "tests.support.runs",
+]
+
+# What Spark has no part in is tested once, with the embedded engine.
+WITHOUT_SPARK = [
+    "jobs/unit_tests/test_privacy.py",
+    "jobs/unit_tests/test_significance.py",
+    "tests/engines/test_duckdb_session.py",
+    "tests/engines/test_quick_plans.py",
+    "tests/lines/*",
+    "tests/pipeline/test_published_report.py",
+    "tests/pipeline/test_publishing.py",
+    "tests/pipeline/test_settings.py",
+    "tests/pipeline/test_time_zones.py",
+    "tests/pipeline/test_warehouse.py",
+    "tests/project/*",
+]
+# The half of the embedded engine needs no Java.
+WITH_SPARK_ALONE = [
+    "tests/engines/test_engines_agree.py",
+    "tests/engines/test_spark_plans.py",
+]
+IS_SPARK = os.environ.get("ENGINE_UNDER_TEST") == "spark"
+collect_ignore_glob = WITHOUT_SPARK if IS_SPARK else WITH_SPARK_ALONE
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Fast tests run first, and the long ones only if asked for: ``-m long``."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    for item in items:
+        if IS_SPARK and item.get_closest_marker("long_on_spark"):
+            item.add_marker("long")
     if "long" in config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("long")]

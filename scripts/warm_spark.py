@@ -8,75 +8,125 @@ archive stale.
 import sys
 from pathlib import Path
 
-from pyspark.sql import Observation, SparkSession, Window
+import duckdb
+from pyspark.sql import SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F
 
-LINE = '{"event": "a", "timestamp": "2021-01-01 10:00:00.5", "value": "7"}\n'
-SCHEMA = "ARRAY<STRUCT<event STRING, timestamp STRING, value STRING>>"
+LINES = """
+    SELECT 'line ' || n AS raw, 'file' AS source_file, 'event' AS event,
+        if(n = 9, 'no JSON', NULL) AS reason, n AS value, 'u' || n % 2 AS user_id,
+        make_timestamptz(2021, 1, 1 + n::int % 3, 10, 0, n::double) AS instant
+    FROM range(10) t(n)
+"""
 
 
 def main(folder: Path) -> None:
-    source = folder / "lines.jsonl"
-    source.write_text(LINE * 10 + "no event\n")
     spark = (
         SparkSession.builder.config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+        .config("spark.sql.inMemoryColumnarStorage.compressed", "false")
         .config("spark.sql.parquet.compression.codec", "zstd")
+        .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "false")
         .getOrCreate()
     )
-    text = spark.read.text(str(source)).select(
-        F.col("value").alias("raw"),
-        F.url_decode(F.col("_metadata.file_path")).alias("file"),
-    )
-    same = F.udf(lambda line: line, "string", useArrow=False)
-    others = text.where(~F.col("raw").startswith("{")).withColumn("raw", same("raw"))
-    lines = text.where(F.col("raw").startswith("{")).unionByName(others)
-    array = F.concat(F.lit("["), F.col("raw"), F.lit("]"))
-    event = F.from_json(array, SCHEMA, {"allowSingleQuotes": "false"})[0]
-    instant = F.expr("try_cast(event.timestamp as timestamp)")
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+
+    # Tasks in Python have DuckDB judge lines, and Spark reads what that has written.
+    def judge(number: int) -> str:
+        path = f"{folder}/judged-{number}.parquet"
+        duckdb.sql(f"COPY ({LINES}) TO '{path}' (FORMAT parquet)")
+        return path
+
+    written = spark.sparkContext.parallelize([0, 1], 2).map(judge).collect()
+    judged = spark.read.parquet(*written)
+    outcome = F.when(F.col("reason").isNotNull(), F.lit("rejected"))
+    judged.select(outcome.otherwise(F.col("event")).alias("outcome")).groupBy(
+        "outcome"
+    ).agg(F.count(F.lit(1)).alias("lines")).collect()
+
+    def write(name: str, *by: str) -> None:
+        rows = tables[name].hint("rebalance", *by)
+        rows.write.partitionBy(*by).parquet(str(folder / name))
+
+    tables = {"rejected": judged.where("reason IS NOT NULL").distinct()}
+    write("rejected", "reason")
     events = (
-        lines.withColumn("event", event)
-        .withColumn("keys", F.size(F.array_distinct(F.json_object_keys("raw"))))
-        .select(
-            "file",
-            "keys",
-            F.nullif(F.col("event.event"), F.lit("")).alias("name"),
-            instant.alias("instant"),
-            F.to_date(instant).alias("day"),
-            F.floor(F.expr("try_cast(event.value as double)")).alias("value"),
-            F.date_format(F.date_trunc("week", instant), "yyyy-MM-dd").alias("week"),
+        judged.where("reason IS NULL")
+        .select("event", F.col("instant").alias("time"), "value", "user_id")
+        .distinct()
+        .withColumn("day", F.to_date("time"))
+    )
+    tables["events"] = events
+    write("events", "day")
+    events = spark.read.schema(events.schema).parquet(str(folder / "events"))
+    pause = F.unix_micros("time") - F.lag(F.unix_micros("time")).over(
+        order := Window.partitionBy("user_id").orderBy("time")
+    )
+    running = order.rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    opening = F.when(F.coalesce(pause > 10, F.lit(True)), F.unix_micros("time"))
+    sessions = (
+        events.withColumn("opening", opening)
+        .withColumn("opened", F.max("opening").over(running).cast("string"))
+        .withColumn("session", F.concat_ws("-", "user_id", "opened"))
+        .groupBy("user_id", "session")
+        .agg(
+            F.min("time").alias("start"),
+            F.min(F.struct("time", "value"))["value"].alias("first"),
+            F.sum(F.col("value").cast("decimal(38, 0)")).cast("bigint").alias("total"),
+            F.count(F.lit(1)).alias("events"),
         )
+        .withColumn("number", F.row_number().over(order_of("start")))
+        .withColumn("next", F.lead("start").over(order_of("start")))
+        .withColumn("day", F.to_date("start"))
         .persist()
     )
-    order = Window.partitionBy("name").orderBy("instant", "value")
-    running = order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    sessions = (
-        events.groupBy("name", "day", "week", "value", "instant")
-        .agg(F.count("*").alias("count"), F.min("file").alias("file"))
-        .withColumn("before", F.lag("instant").over(order))
-        .withColumn("number", F.sum("count").over(running))
-        .withColumn("rank", F.row_number().over(order))
+    tables["sessions"] = sessions
+    write("sessions", "day")
+    source = folder / "users.csv"
+    source.write_text('"id","born"\n"u1","2000-01-01"\n')
+    users = spark.read.csv(
+        str(source), "id STRING, born STRING", multiLine=True, quote='"', escape='"'
     )
-    for number, rows in enumerate((sessions, events.limit(0))):
-        counted = Observation()
-        rows.hint("rebalance", "day").observe(
-            counted, F.count(F.lit(1)).alias("rows")
-        ).write.partitionBy("day").parquet(str(folder / f"table-{number}"))
-        assert counted.get["rows"] >= 0
-    stored = spark.read.schema(sessions.schema).parquet(str(folder / "table-0"))
-    stored.createOrReplaceTempView("stored")
-    users = spark.read.schema("name STRING, born DATE").csv(str(source))
-    stored.join(F.broadcast(users), "name", "left").groupBy("week").agg(
-        F.max(F.struct("instant", "born")), F.countDistinct("name"), F.avg("value")
-    ).collect()
+    same = F.udf(lambda text: text, "string", useArrow=False)
+    users = users.withColumn("id", same("id")).select(
+        "id", F.expr("try_cast(born AS date)").alias("born")
+    )
+    newest = events.agg(F.max("time").alias("newest"))
+    tables["facts"] = (
+        sessions.join(users, F.col("user_id") == F.col("id"), "left")
+        .crossJoin(newest)
+        .withColumn("week", F.trunc(F.to_date("start"), "week"))
+        .withColumn("name", F.lpad(F.weekofyear("week").cast("string"), 2, "0"))
+    )
+    write("facts", "day")
+    sessions.unpersist()
+    weeks = F.explode(F.sequence(F.lit(0), F.lit(3)))
+    tables["weeks"] = (
+        spark.read.schema(tables["facts"].schema)
+        .parquet(str(folder / "facts"))
+        .groupBy("week")
+        .agg(F.countDistinct("user_id").alias("users"))
+        .withColumn("later", weeks)
+        .where(F.date_add("week", F.col("later") * 7) <= "2021-02-01")
+    )
+    write("weeks")
+    for name in ("facts", "sessions"):
+        schema = tables[name].schema
+        stored = spark.read.schema(schema).parquet(str(folder / name))
+        stored.createOrReplaceTempView(name)
     spark.sql(
-        "SELECT s.name, count(*) FROM stored s LEFT ANTI JOIN stored t"
-        " ON s.name = t.name AND s.rank < t.rank GROUP BY 1 HAVING count(*) > 1"
-        " UNION ALL SELECT name, 1 FROM stored WHERE value IS NULL ORDER BY 1 LIMIT 1"
+        "SELECT s.user_id, count(*) FROM sessions s LEFT ANTI JOIN facts f"
+        " ON s.user_id = f.user_id AND s.number = f.number GROUP BY 1"
+        " HAVING count(*) > 1 UNION ALL SELECT user_id, 1 FROM facts"
+        " WHERE total NOT BETWEEN 0 AND 9 ORDER BY 1 LIMIT 1"
     ).collect()
-    events.unpersist()
     spark.stop()
+
+
+def order_of(name: str) -> WindowSpec:
+    return Window.partitionBy("user_id").orderBy(name)
 
 
 if __name__ == "__main__":

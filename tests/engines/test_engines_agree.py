@@ -20,7 +20,7 @@ def generated(tmp_path):
 @pytest.mark.parametrize(
     ("source", "settings"),
     [
-        ("sample", {}),
+        pytest.param("sample", {}, marks=pytest.mark.long),
         (
             "generated",
             {

@@ -32,7 +32,7 @@ class Log:
             for plan in self.plans.values()
             if any(
                 "InsertIntoHadoopFs" in node["simpleString"]
-                and f"/{table}," in node["simpleString"]
+                and f"/{table}/format=parquet," in node["simpleString"]
                 for node in nodes(plan)
             )
         )

@@ -30,9 +30,11 @@ from tests.support.engine import ENGINE
 from tests.support.watching import found
 
 MOMENTS = 20
-MOMENTS_A_TEST = 5
+TESTS = 4
 MANY_FILES = 100
 LATEST = 0.9  # share of a run; later, the run may have ended
+
+long_on_spark = pytest.mark.long_on_spark
 
 
 def kill_after(version, prefix, seconds):
@@ -54,11 +56,15 @@ def assert_all_of(prefix, version):
     assert verify(prefix)
 
 
-@pytest.mark.parametrize("first", range(0, MOMENTS, MOMENTS_A_TEST))
+# Each test tries moments from the beginning to the end, so that one is enough on Spark.
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(n, marks=long_on_spark) for n in range(1, TESTS))]
+)
 def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
     versions, prefix, whole_run, first, tried
 ):
-    for moment in range(first, first + MOMENTS_A_TEST):
+    moments = range(first, MOMENTS, TESTS)
+    for moment in moments:
         version = versions[(moment + 1) % 2]
         share = LATEST * (moment + 0.5) / MOMENTS
         while faster := kill_after(version, prefix, share * whole_run):
@@ -69,8 +75,8 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
     # A run on one engine also removes the files of a run on the other engine.
     assert run(versions[1].path, prefix, ENGINE="duckdb", **RATIO)[0] == 0
     assert_all_of(prefix, versions[1])
-    first, last = (LATEST * n / MOMENTS for n in (first, first + MOMENTS_A_TEST))
-    tried(f"{MOMENTS_A_TEST} runs killed at {first:.0%} to {last:.0%}; no table torn")
+    at = ", ".join(f"{LATEST * (moment + 0.5) / MOMENTS:.0%}" for moment in moments)
+    tried(f"{len(moments)} runs killed at {at}; no table torn")
 
 
 def was_killed_publishing(version, prefix):
@@ -84,6 +90,7 @@ def was_killed_publishing(version, prefix):
     return process.returncode != 0
 
 
+@long_on_spark
 def test_the_next_run_finishes_the_publication_of_a_killed_run(versions, prefix, tried):
     # A run that was too quick has published, so the next attempt has other tables.
     version = next(
@@ -103,7 +110,10 @@ def writes(prefix):
     return len(found(prefix / "_tmp", "**/*.parquet")) > MANY_FILES
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+# On Spark test_task.py tries the other one.
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=long_on_spark), signal.SIGINT]
+)
 def test_a_run_that_gets_a_signal_cleans_up(versions, prefix, tmp_path, number, tried):
     many_days = tmp_path / "many-days"
     write_events(many_days, users=MANY_FILES * 10, days=MANY_FILES * 10)
@@ -138,22 +148,21 @@ if ENGINE == "spark":
         time.sleep(seconds)
         return jvm_of(process)
 
+    @pytest.mark.parametrize("share", [pytest.param(0.4, marks=long_on_spark), 0.7])
     def test_a_jvm_that_is_killed_is_one_clear_error(
-        versions, prefix, whole_run, tried
+        versions, prefix, whole_run, share, tried
     ):
         begin = partial(start, versions[1].path, prefix, **RATIO)
-        shares = (0.4, 0.7)
-        for share in shares:
-            while not (jvm := jvm_after(share * whole_run, process := begin())):
-                assert finish(process)[0] == 0
-                whole_run *= share  # it was faster than the measured run
-            os.kill(jvm, signal.SIGKILL)
-            code, error = finish(process)
-            assert code == 1
-            assert "Spark's JVM is gone" in error or "Spark does not start" in error
-            assert left_over(prefix) == []
-            assert_whole(prefix, versions)
-        tried(f"{len(shares)} JVMs killed; each time exit 1, one line, the old tables")
+        while not (jvm := jvm_after(share * whole_run, process := begin())):
+            assert finish(process)[0] == 0
+            whole_run *= share  # it was faster than the one that was measured
+        os.kill(jvm, signal.SIGKILL)
+        code, error = finish(process)
+        assert code == 1
+        assert "Spark's JVM is gone" in error or "Spark does not start" in error
+        assert left_over(prefix) == []
+        assert_whole(prefix, versions)
+        tried(f"a JVM killed at {share:.0%} of a run: exit 1, one line, the old tables")
 
 
 def test_the_lock_of_a_killed_run_is_free(versions, prefix, tried):
@@ -172,6 +181,7 @@ def test_the_lock_of_a_killed_run_is_free(versions, prefix, tried):
     tried(f"the rival left after {waited:.1f} s, with exit code 5")
 
 
+@long_on_spark
 def test_only_one_of_two_runs_that_start_together_writes(versions, prefix, tried):
     rounds = 5 if ENGINE == "duckdb" else 1
     for number in range(rounds):
@@ -183,6 +193,7 @@ def test_only_one_of_two_runs_that_start_together_writes(versions, prefix, tried
     tried(f"{rounds} pairs; each time one exit 0 and one exit 5")
 
 
+@long_on_spark
 def test_a_run_with_a_failed_job_publishes_nothing(versions, prefix):
     before = published.ledger(prefix)
     code = (

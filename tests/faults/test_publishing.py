@@ -136,6 +136,7 @@ ENDINGS: dict[str, Ending | None] = {
     "an I/O error": None,
 }
 IN_ORDER = ("SIGTERM", "Ctrl-C", "both")
+IN_CI_ON_SPARK = ("both", "kill -9")
 
 
 def end_while_publishing(
@@ -253,7 +254,13 @@ def exchanging(*params: bool) -> pytest.MarkDecorator:
 
 # Publishing is the same for both engines, and a run on Spark takes long.
 @exchanging(*([True, False] if ENGINE == "duckdb" else [False]))
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(e, marks=() if e in IN_CI_ON_SPARK else pytest.mark.long_on_spark)
+        for e in ENDINGS
+    ],
+)
 def test_a_run_that_ends_while_it_publishes_mixes_and_loses_nothing(
     attacked, disk, tmp_path, ending, tried
 ):
@@ -263,6 +270,7 @@ def test_a_run_that_ends_while_it_publishes_mixes_and_loses_nothing(
     tried(f"{ending}: {summary(attacked)}")
 
 
+@pytest.mark.long_on_spark
 @exchanging(*([True, False] if ENGINE == "duckdb" else [True]))
 def test_a_run_that_is_signalled_in_the_midst_of_publishing_mixes_nothing(
     attacked, disk, tried
@@ -293,6 +301,7 @@ def summary(attacked: Attacked) -> str:
     )
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.skipif(not CAN_MOUNT, reason="needs bindfs and /dev/fuse")
 def test_a_reader_with_open_files_stops_no_publishing(versions, fuse, tried):
     prefix = Path(shutil.copytree(versions[0].output, fuse / "out"))

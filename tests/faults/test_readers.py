@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from jobs.tables import TABLES
 from tests.faults.conftest import RATIO, run
@@ -40,6 +41,7 @@ class Reader(threading.Thread):
                 self.torn.append(tables)
 
 
+@pytest.mark.long_on_spark
 def test_a_reader_finds_the_tables_of_one_run(versions, prefix, tried):
     runs = 6 if ENGINE == "duckdb" else 1
     reader = Reader(prefix, versions)

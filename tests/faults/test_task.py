@@ -37,7 +37,14 @@ def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long_on_spark),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long_on_spark),
+    ],
+)
 def test_a_task_that_is_signalled_stops_its_run(
     versions, prefix, tmp_path, number, tried
 ):

@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import InputError
@@ -46,14 +46,12 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("chunks") / "a.json"
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=30).map(b"".join), st.integers(1, 40))
 def test_lines_are_those_of_the_bytes_wherever_chunks_are_cut(path, content, size):
     path.write_bytes(content)
     assert read(path, size) == expected(content)
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=30).map(b"".join), st.integers(1, 60))
 def test_the_ranges_of_a_file_have_each_of_its_lines_once(path, content, size):
     path.write_bytes(content)

@@ -66,6 +66,7 @@ def test_a_wrong_setting_exits_2_and_touches_nothing(command, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long_on_spark
 def test_a_missing_input_exits_3(command, tmp_path):
     ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"))
     assert ended.returncode == 3
@@ -75,6 +76,7 @@ def test_a_missing_input_exits_3(command, tmp_path):
     )
 
 
+@pytest.mark.long_on_spark
 def test_a_file_without_permission_exits_3(command, tmp_path):
     (tmp_path / "in" / "e.jsonl").chmod(0)
     # Root can read every file, so it gives up this capability.
@@ -106,6 +108,7 @@ def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
     assert f"is being written by process {os.getpid()}" in error_in(ended.stderr)
 
 
+@pytest.mark.long_on_spark
 def test_a_traceback_is_for_debugging(command, tmp_path):
     ended = command(INPUT_DATA_PATH=str(tmp_path / "nowhere"), LOG_LEVEL="DEBUG")
     assert ended.returncode == 3

@@ -50,13 +50,12 @@ def test_an_address_is_in_no_table_ledger_log_or_error(tmp_path):
 
 
 def test_with_a_key_every_id_is_its_hash_and_nothing_else_changes(run, tmp_path):
-    tables = {}
-    for name, key in (("plain", ""), ("keyed", KEY)):
-        prefix = tmp_path / name
-        paths = {"input_data_path": EVENTS, "output_data_path_prefix": prefix}
-        assert run(*JOBS, pseudonym_key=key, **paths).code == 0
-        tables[name] = published.everything(prefix)
-    plain, keyed = tables.values()
+    paths = {"input_data_path": EVENTS, "output_data_path_prefix": tmp_path / "keyed"}
+    assert run(*JOBS, pseudonym_key=KEY, **paths).code == 0
+    keyed = published.everything(tmp_path / "keyed")
+    # The engines agree on every row, and this one is there in a second.
+    assert run_command(tmp_path / "plain", ENGINE="duckdb")[0] == 0
+    plain = published.everything(tmp_path / "plain")
 
     def hashed(text):
         return text and hmac.new(KEY.encode(), text.encode(), "sha256").hexdigest()

@@ -53,6 +53,7 @@ def test_an_input_that_cannot_be_read_is_named_and_the_tables_stay(run, tmp_path
     assert not any((tmp_path / "out" / "_tmp").iterdir())
 
 
+@pytest.mark.long_on_spark
 def test_the_jobs_run_one_by_one_give_the_tables_of_the_pipeline(run, tmp_path):
     (tmp_path / "in" / "a.json").write_bytes(GOOD + b"\n" + OTHER)
     assert run().code == 0
@@ -117,6 +118,7 @@ def test_the_query_for_rejected_lines_works_in_a_folder_of_any_name(run, tmp_pat
         ]
 
 
+@pytest.mark.long_on_spark
 def test_a_line_of_64_megabytes_is_an_event_and_one_beyond_the_limit_an_error(
     run, tmp_path
 ):

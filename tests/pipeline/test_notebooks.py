@@ -66,6 +66,7 @@ def test_a_notebook_is_committed_without_outputs(path):
     assert {cell["execution_count"] for cell in cells} == {None}
 
 
+@pytest.mark.long_on_spark
 def test_the_exploration_shows_tables_and_plots(execute):
     cells = execute("exploration.ipynb")
     assert printed(cells[0]).startswith(f"{ENGINE} /")

@@ -10,12 +10,12 @@ from math import floor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.tables import TABLES, USER_REGISTRATION, USER_SESSIONS
 from tests.support import published
-from tests.support.engine import ENGINE
+from tests.support.examples import of_runs
 from tests.support.reference import (
     ReferenceSettings,
     event_lines,
@@ -26,15 +26,6 @@ from tests.support.strategies import event_files
 from tests.support.strategies import settings as reference_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark_for_all_tests")]
-
-
-def examples(duckdb: int, spark: int) -> settings:
-    """The number of examples for each engine; Spark takes much longer for one."""
-    return settings(
-        max_examples=duckdb if ENGINE == "duckdb" else spark,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
 
 
 def run_on(
@@ -102,7 +93,7 @@ def has_lines(files):
     return any(event_lines(name, content) for name, content in files.items())
 
 
-@examples(duckdb=30, spark=4)
+@of_runs()
 @given(event_files().filter(has_lines), reference_settings())
 def test_every_table_and_count_equals_the_reference(files, rules):
     expected = reference_tables(files, rules)
@@ -123,7 +114,8 @@ def test_every_table_and_count_equals_the_reference(files, rules):
     assert conversion["headline"] == f"Metric: {shown(expected.metric)}"
 
 
-@examples(duckdb=12, spark=2)
+@pytest.mark.long_on_spark
+@of_runs()
 @given(event_files().filter(has_lines), st.randoms(use_true_random=False))
 def test_order_file_split_and_repeated_lines_change_no_table(files, random):
     csv = {name: content for name, content in files.items() if name.endswith(".csv")}
@@ -168,6 +160,7 @@ def test_columns_have_the_types_of_the_catalogue(tmp_path):
         assert len(published.rows(prefix, table)) >= 1, table
 
 
+@pytest.mark.long_on_spark
 def test_the_folder_of_a_day_without_rows_disappears(tmp_path):
     line = '{{"event": "registered", "timestamp": "{} 00:00:00", "initiator_id": 1}}'
     days = [f"2021-01-0{n}" for n in (1, 2, 3)]

@@ -65,12 +65,14 @@ def test_tables_of_one_run_pass_and_nothing_is_written(run, prefix):
     assert everything_in(prefix) == before
 
 
+@pytest.mark.long_on_spark
 def test_each_job_may_have_a_run_of_its_own(run, prefix):
     for job in TABLE_JOBS:
         assert run(job)[0] == 0
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
+@pytest.mark.long_on_spark
 def test_a_check_is_left_out_if_a_table_is_older_than_its_sources(
     run, prefix, one_more_event
 ):
@@ -88,6 +90,7 @@ def test_a_check_is_left_out_if_a_table_is_older_than_its_sources(
     assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
+@pytest.mark.long_on_spark
 def test_tables_whose_rows_do_not_match_fail(run, prefix, one_more_event):
     """By the record, sessions were made from these events, which is not true."""
     record = prefix / "_tables" / "current.json"
@@ -125,6 +128,7 @@ def half_done(run, prefix, one_more_event, tmp_path):
     return died.name
 
 
+@pytest.mark.long_on_spark
 def test_a_half_done_publication_is_named_until_the_next_run_finishes_it(
     run, prefix, half_done
 ):
@@ -145,11 +149,13 @@ def test_a_half_done_publication_is_named_until_the_next_run_finishes_it(
     } == {half_done}
 
 
+@pytest.mark.long_on_spark
 def test_verify_and_a_run_do_not_wait_for_each_other(run, prefix):
     with closing(Lock(prefix, "another run")):
         assert run(VERIFY) == (0, f"{ALL_CHECKS} checks hold", "")
 
 
+@pytest.mark.long_on_spark
 def test_a_file_that_no_run_wrote_is_named(run, prefix):
     stray = prefix / "users" / "format=parquet" / "copy.parquet"
     stray.touch()
@@ -158,6 +164,7 @@ def test_a_file_that_no_run_wrote_is_named(run, prefix):
     assert f"users: {stray} is no file of the table: remove it" in last
 
 
+@pytest.mark.long_on_spark
 def test_ledgers_that_were_cut_off_stop_no_run(run, prefix):
     tables = published.everything(prefix)
     for ledger in (prefix / "_runs").iterdir():
@@ -167,6 +174,7 @@ def test_ledgers_that_were_cut_off_stop_no_run(run, prefix):
     assert published.everything(prefix) == tables
 
 
+@pytest.mark.long_on_spark
 def test_a_table_that_is_missing_is_named(run, prefix):
     shutil.rmtree(prefix / "user_sessions")
     code, last, _ = run(VERIFY)
@@ -175,6 +183,7 @@ def test_a_table_that_is_missing_is_named(run, prefix):
     assert "it is gone; run sessionize again" in last
 
 
+@pytest.mark.long_on_spark
 def test_a_table_that_was_never_written_is_named(run, tmp_path):
     (tmp_path / "in" / "a.json").write_text(json.dumps(event("like", "a")))
     assert run(EVENTS_SPLIT)[0] == 0
