@@ -216,6 +216,10 @@ class SparkEngine(Engine):
                 with suppress(Py4JError, ConnectionError):
                     self._end()
                     break
+            else:
+                # PySpark's own thread would live on, and DuckDB complain at the end of
+                # the process of all that the thread keeps alive.
+                self._session.sparkContext._accumulatorServer.shutdown()
 
     def _end(self) -> None:
         if self._joined:
