@@ -26,6 +26,8 @@ def project(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "data-input").mkdir()
     shutil.copy(ROOT / "scripts" / "compose", tmp_path / "scripts")
+    (tmp_path / "jobs").mkdir()
+    shutil.copy(ROOT / "jobs" / "__init__.py", tmp_path / "jobs")
     for name, script in STAND_INS.items():
         path = tmp_path / name
         path.parent.mkdir()

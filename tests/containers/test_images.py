@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from jobs import __version__
 from tests.containers.conftest import compose, configuration, docker
 from tests.support.processes import ROOT
 from tests.support.watching import found
@@ -30,6 +31,12 @@ def test_an_image_has_a_class_archive_that_its_spark_can_use(image):
     java = "-Xshare:on -XX:SharedArchiveFile=/app/.venv/spark.jsa"
     submit = ("--driver-java-options", java, "--version")
     docker("run", "--rm", "--entrypoint", "spark-submit", image, *submit)
+
+
+def test_the_image_of_the_jobs_shows_its_version():
+    label = '{{index .Config.Labels "org.opencontainers.image.version"}}'
+    shown = docker("image", "inspect", "--format", label, "product-events")
+    assert shown.strip() == __version__
 
 
 def files_of_tests_in(image):
