@@ -107,7 +107,7 @@ def test_a_run_survives_a_killed_worker(
 ):
     before = published.ledger(prefix_on_cluster)["run_id"]
     process = run_on_cluster()
-    wait_until(lambda: found(prefix_on_cluster / "_tmp", "*/*/_temporary"))
+    wait_until(lambda: found(prefix_on_cluster / "_tmp", "*/*/*/_temporary"))
     docker("kill", "--signal", "KILL", containers("spark-worker")[0])
     taken = seconds(process)
     assert len(containers("spark-worker")) == 1
