@@ -58,7 +58,15 @@ class Job:
 
 
 def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> int:
-    """Run the jobs in turn under one lock; returns the exit code of the contract."""
+    """Run the jobs in turn under one lock; returns the exit code of the contract.
+
+    Args:
+        jobs: the jobs.
+        summary: what ``--help`` shows of them.
+        arguments: the command line; None: that of this process, which ends with the
+            run.
+    """
+    is_own_process = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
     is_debugged = False
     stop = _Stop()
@@ -78,8 +86,11 @@ def main(*jobs: Job, summary: str, arguments: Sequence[str] | None = None) -> in
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RunError) else 1
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # A signal while Python ends must not make a run fail that is done.
+        stop.defer()
+        if not is_own_process:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     return 0
 
 

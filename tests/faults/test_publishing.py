@@ -241,9 +241,11 @@ def end_in_a_race(version: Version, prefix: Path) -> None:
     while not publishes(prefix) and process.poll() is None:
         pass  # it takes milliseconds
     time.sleep(random.choice([0, random.uniform(0, 0.02)]))
-    process.send_signal(random.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL]))
+    number = random.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+    process.send_signal(number)
     code, _ = finish(process)
-    assert code in (0, 1, -signal.SIGKILL)
+    # Python itself ends by a signal that comes while it ends, after the run.
+    assert code in (0, 1, -number)
 
 
 def exchanging(*params: bool) -> pytest.MarkDecorator:
