@@ -222,7 +222,7 @@ def _run_and_publish(
     stop: _Stop,
 ) -> None:
     with _engine(settings, writer.scratch, progress, stop) as engine:
-        run = Run(settings, engine, writer.tables.current(), writer.scratch, ledger)
+        run = Run(settings, engine, writer.published, writer.scratch, ledger)
         for job, own_settings in jobs:
             with progress.step(job.name, "running"):
                 try:
@@ -271,8 +271,7 @@ def _run_job(job: Job, own_settings: Any, run: Run, stop: _Stop) -> JobRecord:
     run.end_job()
     run.engine.uncache()
     check_staged(run, job.writes)
-    if stop.is_requested:
-        raise KeyboardInterrupt
+    stop.check()
     rows = {table.name: run.rows(table) for table in job.writes}
     return JobRecord(job.name, time.perf_counter() - started, rows, result)
 

@@ -140,12 +140,11 @@ class ParquetTables:
             RunError: the publication is half done, and the next run has to finish it.
         """
         run_id = scratch.name
-        before = self.current()
         state = self.state_after(changes, run_id)
         copied = []
         for change in changes:
             staging = staging_folder(scratch, change.table)
-            if not _add_kept_files(change, before, staging):
+            if change.kept and not _add_kept_files(change, self.current(), staging):
                 copied.append(change.table)
             flush(staging)
             published = published_folder(self.prefix, change.table)
@@ -292,8 +291,6 @@ def _add_kept_files(change: Change, before: Snapshot, staging: Path) -> bool:
 
     Returns: False if a file was copied, because the file system has no hard links.
     """
-    if not change.kept:
-        return True
     published = before.files(change.table).folder
     linked = [link(published / file.path, staging / file.path) for file in change.kept]
     return all(linked)

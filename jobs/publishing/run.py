@@ -176,6 +176,7 @@ class Writer:
         run_id: the name of this run in ``_tmp`` and ``_runs``: its start in UTC and
             the number of its process.
         tables: the tables of the prefix.
+        published: these tables as the run found them.
         scratch: the folder of the run's own files.
         ledger: the file that the run's ledger is written to.
         lock: the lock of the prefix.
@@ -214,7 +215,8 @@ class Writer:
                     f"The publication of run {run_id} was half done: it is done now."
                     for run_id in finished
                 ]
-                self.notes += _notes_on_older(self.tables.current(), writes)
+                self.published = self.tables.current()
+                self.notes += _notes_on_older(self.published, writes)
             except BaseException:
                 self.lock.close()
                 raise
