@@ -23,7 +23,7 @@ from jobs.engine.base import DataFile, TableFiles
 from jobs.errors import InputError, RunError
 from jobs.publishing import version_1
 from jobs.publishing.state import State, TableRecord
-from jobs.storage.local import LocalStorage, exchange, flush, link
+from jobs.storage.local import LocalStorage, flush, link, replace_folder
 from jobs.tables import REJECTED_EVENTS, Table, names
 
 PUBLISHING = "publishing"
@@ -233,7 +233,13 @@ class ParquetTables:
         for table in state.changed():
             staging = staging_folder(scratch, table)
             if _has_exactly(staging, state.tables[table.name].files):
-                _publish_folder(staging, published_folder(self.prefix, table))
+                # Readers and the next run find the new table in the staging folder
+                # while the published folder does not exist.
+                replace_folder(
+                    published_folder(self.prefix, table),
+                    staging,
+                    staging.with_name("replaced"),
+                )
         for staging, published in _files_beside_tables(scratch / FILES, self.prefix):
             staging.replace(published)
         if REJECTED_EVENTS in state.changed():
@@ -301,13 +307,3 @@ def _files_beside_tables(written: Path, prefix: Path) -> Iterator[tuple[Path, Pa
     for path in sorted(written.rglob("*")):
         if path.is_file():
             yield path, prefix / path.relative_to(written)
-
-
-def _publish_folder(staging: Path, published: Path) -> None:
-    if published.exists():
-        if exchange(staging, published):
-            return
-        # Between these two renames, the published folder does not exist. Readers and
-        # the next run then find the new table in the staging folder.
-        published.rename(staging.with_name("replaced"))
-    staging.rename(published)

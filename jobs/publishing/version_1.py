@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from jobs.publishing.state import State, TableRecord
-from jobs.storage.local import exchange
+from jobs.storage.local import replace_folder
 from jobs.tables import TABLES
 
 _VERSION = "0.1"
@@ -42,10 +42,8 @@ def recover(prefix: Path) -> list[str]:
             staging = scratch / table.name
             published = prefix / table.name / "format=parquet"
             if _is_to_be_published(staging, published):
-                if published.exists() and not exchange(staging, published):
-                    published.rename(staging.with_name(f"{table.name}.old"))
-                if not published.exists():
-                    staging.rename(published)
+                old = staging.with_name(f"{table.name}.old")
+                replace_folder(published, staging, old)
         for path in sorted((scratch / "files").rglob("*")):
             if path.is_file():
                 path.replace(prefix / path.relative_to(scratch / "files"))

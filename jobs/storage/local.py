@@ -164,6 +164,23 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
+def replace_folder(folder: Path, new: Path, old: Path) -> None:
+    """Let a new folder take the place of a folder, if there is one.
+
+    Args:
+        folder: the path that the new folder gets.
+        new: the new folder. The replaced folder is here afterwards, if the file system
+            can exchange two folders.
+        old: the path of the replaced folder otherwise. The folder does not exist for a
+            moment then, between two renames.
+    """
+    if folder.exists():
+        if exchange(new, folder):
+            return
+        folder.rename(old)
+    new.rename(folder)
+
+
 def hard_link(source: Path, target: Path) -> None:
     """Give a file a second name.
 

@@ -41,7 +41,7 @@ PROGRAM = """
 import errno, sys, time
 from pathlib import Path
 from jobs.pipeline import JOBS
-from jobs.publishing import parquet
+from jobs.storage import local
 from jobs.runner import main
 
 steps, exchange, fails, here, go_on = {arguments!r}
@@ -60,9 +60,9 @@ def counted(step):
     return take
 
 if exchange == "counts":
-    parquet.exchange = counted(parquet.exchange)
+    local.exchange = counted(local.exchange)
 elif exchange == "is made to fail":
-    parquet.exchange = lambda one, other: False
+    local.exchange = lambda one, other: False
 Path.rename = counted(Path.rename)
 Path.replace = counted(Path.replace)
 sys.exit(main(*JOBS, summary=""))

@@ -16,7 +16,7 @@ import pytest
 from jobs.engine import DataFile
 from jobs.errors import InputError, PrefixInUseError, RunError, SettingError
 from jobs.ledger import Ledger
-from jobs.publishing import parquet, version_1
+from jobs.publishing import parquet
 from jobs.publishing.parquet import Change, ParquetTables
 from jobs.publishing.reading import read_snapshot
 from jobs.publishing.run import Writer
@@ -79,8 +79,7 @@ def test_a_table_is_invisible_until_it_is_published(writer):
 def can_exchange(request, monkeypatch):
     """Whether the file system can exchange two folders."""
     if not request.param:
-        monkeypatch.setattr(parquet, "exchange", lambda one, other: False)
-        monkeypatch.setattr(version_1, "exchange", lambda one, other: False)
+        monkeypatch.setattr(local, "exchange", lambda one, other: False)
     return request.param
 
 
@@ -191,7 +190,7 @@ def ends_after(monkeypatch, can_exchange):
             patched.setattr(Path, "rename", counted(Path.rename))
             patched.setattr(Path, "replace", counted(Path.replace))
             if can_exchange:
-                patched.setattr(parquet, "exchange", counted(local.exchange))
+                patched.setattr(local, "exchange", counted(local.exchange))
             yield
 
     return end_after
