@@ -67,7 +67,7 @@ Path.rename = counted(Path.rename)
 Path.replace = counted(Path.replace)
 sys.exit(main(*JOBS, summary=""))
 """
-FILES = 4  # three of the report, and the record of the prefix
+FILES = 5  # three of the report, the ledger, and the record of the prefix
 STEPS = {True: len(TABLES) + FILES, False: 2 * len(TABLES) + FILES}
 
 Ending = Callable[[subprocess.Popen[str], Path], None]
@@ -266,7 +266,7 @@ def exchanging(*params: bool) -> pytest.MarkDecorator:
 def test_a_run_that_ends_while_it_publishes_mixes_and_loses_nothing(
     attacked, disk, tmp_path, ending, tried
 ):
-    half_way = STEPS[disk.can_exchange] // 2  # between two renames of a table
+    half_way = STEPS[disk.can_exchange] // 2 | 1  # odd: between a table's two renames
     attacked.attack(partial(end_while_publishing, ending, half_way, disk, tmp_path))
     assert attacked.half_done == (ending not in IN_ORDER)
     tried(f"{ending}: {summary(attacked)}")
