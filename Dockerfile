@@ -9,9 +9,9 @@ RUN apt-get update \
 WORKDIR /app
 
 FROM java AS build
-COPY requirements/run.txt requirements/spark.txt requirements/
+COPY requirements/run.txt requirements/spark.txt requirements/delta.txt requirements/spark-delta.txt requirements/
 COPY scripts/setup scripts/class-archive scripts/warm_spark.py scripts/
-RUN PIP_NO_CACHE_DIR=1 scripts/setup spark \
+RUN PIP_NO_CACHE_DIR=1 scripts/setup spark-delta \
     && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
 # All layers except the jobs, so that a build after a change of the jobs takes a second.
