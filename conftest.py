@@ -20,6 +20,7 @@ WITHOUT_SPARK = [
     "tests/engines/test_duckdb_session.py",
     "tests/engines/test_quick_plans.py",
     "tests/lines/*",
+    "tests/pipeline/test_delta.py",
     "tests/pipeline/test_published_report.py",
     "tests/pipeline/test_publishing.py",
     "tests/pipeline/test_settings.py",
@@ -29,6 +30,7 @@ WITHOUT_SPARK = [
 ]
 # The half of the embedded engine needs no Java.
 WITH_SPARK_ALONE = [
+    "tests/engines/test_delta_lake.py",
     "tests/engines/test_engines_agree.py",
     "tests/engines/test_spark_plans.py",
 ]

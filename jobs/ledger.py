@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs import __version__
 
+LEDGERS = "_runs"  # their folder in a prefix
 FORMAT = 2
 """The format number of a ledger. Version 0.1 wrote no number."""
 

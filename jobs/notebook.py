@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engine import open_engine
-from jobs.publishing.parquet import Snapshot
+from jobs.publishing.prefix import Snapshot
 from jobs.publishing.reading import read_snapshot
 from jobs.settings import RunSettings, load
 from jobs.tables import TABLES

@@ -16,7 +16,7 @@ from jobs.checks import check_staged
 from jobs.engine import Engine, open_engine
 from jobs.errors import RunError, TooManyRejectedError, in_one_line
 from jobs.ledger import JobRecord, JobResult, Ledger
-from jobs.publishing.parquet import Snapshot
+from jobs.publishing.prefix import Snapshot
 from jobs.publishing.reading import read_snapshot
 from jobs.publishing.run import Run, Writer
 from jobs.settings import RunSettings, load, shown

@@ -135,6 +135,10 @@ MEMORY_SIZE = Kind(_memory_size, "a size such as 512MB or 4GB")
 PROPERTIES = Kind(_properties, "one key=value a line")
 
 
+PARQUET = "parquet"
+DELTA = "delta"
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """The settings of a run, which all jobs have."""
@@ -158,6 +162,12 @@ class RunSettings:
     )
     output_data_path_prefix: str = setting(
         "./data-output", TEXT, "the directory that holds the tables"
+    )
+    table_format: str = setting(
+        PARQUET,
+        one_of(PARQUET, DELTA),
+        "parquet keeps the tables of the newest run; delta keeps those of earlier runs,"
+        " too",
     )
     reporting_timezone: str = setting(
         "UTC", TIME_ZONE, "the time zone of days and weeks in the tables"

@@ -15,7 +15,8 @@ import duckdb
 
 from jobs.engine.duckdb.tables import is_unreadable, read_query
 from jobs.errors import InputError, RunError, in_one_line
-from jobs.publishing.parquet import Snapshot
+from jobs.publishing.history import as_of
+from jobs.publishing.prefix import Snapshot
 from jobs.publishing.reading import read_snapshot
 from jobs.quoting import identifier, text
 from jobs.settings import Parser, RunSettings, load
@@ -36,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = Parser(prog="python -m jobs.sql", description=SUMMARY)
     parser.add_argument("query", help="such as SELECT * FROM mart.weekly_summary")
+    parser.add_argument(
+        "--as-of",
+        metavar="RUN",
+        help="the Delta tables after that run, as _runs has it",
+    )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--csv", action="store_true", help="all rows as CSV")
     shape.add_argument("--json", action="store_true", help="all rows as a JSON array")
@@ -46,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         columns, rows = read_snapshot(
             settings.prefix,
             lambda tables: answer(
-                tables, given.query, settings.reporting_timezone, as_json=given.json
+                as_of(tables, given.as_of) if given.as_of else tables,
+                given.query,
+                settings.reporting_timezone,
+                as_json=given.json,
             ),
         )
         if given.json:

@@ -11,9 +11,11 @@ folder: ``SET VARIABLE warehouse = '/lake'``.
 
 import duckdb
 
-from jobs.engine.duckdb.tables import cast
+from jobs.engine.base import TableFiles
+from jobs.engine.duckdb.tables import cast, no_rows_query
 from jobs.publishing.run import Run
 from jobs.quoting import identifier, text
+from jobs.settings import PARQUET
 from jobs.tables import TABLES, Table
 
 NAME = "warehouse.duckdb"
@@ -42,17 +44,21 @@ def stage_warehouse(run: Run) -> str:
         for table in TABLES:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS made.{table.layer}")
             if run.has(table):
+                files = run.files(table)
                 # DuckDB looks for the files of a view when it makes the view.
-                folder = run.files(table).folder.parents[1]
-                connection.execute(f"SET VARIABLE warehouse = {text(folder)}")
+                prefix = files.folder.parents[1]
+                connection.execute(f"SET VARIABLE warehouse = {text(prefix)}")
                 connection.execute(
-                    f"CREATE VIEW made.{table.layer}.{table.name} AS {_query(table)}"
+                    f"CREATE VIEW made.{table.layer}.{table.name}"
+                    f" AS {_query(table, files)}"
                 )
         connection.execute("DETACH made")
     return NAME
 
 
-def _query(table: Table) -> str:
+def _query(table: Table, files: TableFiles) -> str:
+    if not files.files:
+        return no_rows_query(table)
     columns = [cast(identifier(column.name), column) for column in table.columns]
     if table.partition:
         # DuckDB's hive_partitioning takes every folder of a path for a partition, also
@@ -60,8 +66,14 @@ def _query(table: Table) -> str:
         name = table.partition.name
         value = f"regexp_extract(filename, '/{name}=([^/]*)/[^/]*$', 1)"
         columns.append(cast(value, table.partition))
+    below = f"{table.name}/{files.folder.name}"
+    if files.folder.name == f"format={PARQUET}":
+        paths = f"{_FOLDER} || {text(f'{below}/**/*.parquet')}"
+    else:
+        # The folder of a Delta table also has files of earlier runs.
+        paths = ", ".join(text(f"{below}/{file.path}") for file in files.files)
+        paths = f"list_transform([{paths}], lambda path: {_FOLDER} || path)"
     return (
-        f"SELECT {', '.join(columns)} FROM read_parquet("
-        f"{_FOLDER} || '{table.name}/format=parquet/**/*.parquet',"
+        f"SELECT {', '.join(columns)} FROM read_parquet({paths},"
         " hive_partitioning = false, filename = true)"
     )

@@ -1,11 +1,11 @@
 #!/bin/sh
 # entrypoint.sh JOB [FLAG ...]: runs a job in a container, through spark-submit unless ENGINE=duckdb.
 #
-# JOB is pipeline, events-split, sessionize, conversion-rate, report or verify; JOB --help lists its settings. Settings
-# come from the environment. APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be set.
+# JOB is pipeline, events-split, sessionize, conversion-rate, report, verify or vacuum; JOB --help lists its settings.
+# Settings come from the environment. APP_NAME, INPUT_DATA_PATH and OUTPUT_DATA_PATH_PREFIX must be set.
 set -eu
 root=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
-jobs='pipeline, events-split, sessionize, conversion-rate, report or verify'
+jobs='pipeline, events-split, sessionize, conversion-rate, report, verify or vacuum'
 
 fail() {
   printf 'error: %s\n' "$1" >&2
@@ -17,6 +17,7 @@ job=$1
 shift
 case $job in
   pipeline) module='jobs' ;;
+  vacuum) module=jobs.vacuum ENGINE=duckdb ;; # it needs no engine
   events-split | sessionize | conversion-rate | report | verify) module=jobs.$(echo "$job" | tr - _) ;;
   *) fail "job=$job: it takes $jobs" ;;
 esac

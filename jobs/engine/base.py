@@ -43,6 +43,13 @@ class DataFile:
     size: int
     partition: str | None
 
+    @classmethod
+    def at(cls, path: str, rows: int, size: int) -> "DataFile":
+        """A data file whose path tells the value of the partition."""
+        folder, _, _ = path.rpartition("/")
+        _, is_partitioned, value = folder.partition("=")
+        return cls(path, rows, size, value if is_partitioned else None)
+
 
 @dataclass(frozen=True)
 class TableFiles:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from jobs.errors import RunError
-from jobs.publishing.parquet import ParquetTables, Snapshot
+from jobs.publishing.prefix import Prefix, Snapshot
 
 _ATTEMPTS = 10
 _PAUSE = 0.02  # seconds, which grows with each attempt
@@ -26,7 +26,7 @@ def read_snapshot(prefix: Path, function: Callable[[Snapshot], Result]) -> Resul
     Raises:
         RunError: runs publish faster than the function reads.
     """
-    tables = ParquetTables(prefix)
+    tables = Prefix(prefix)
     for attempt in range(_ATTEMPTS):
         time.sleep(attempt * _PAUSE)
         before = tables.current()

@@ -10,25 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.engine.base import DataFile, Engine, TableFiles
-from jobs.errors import InputError, RunError
-from jobs.ledger import Ledger
+from jobs.errors import InputError, RunError, SettingError
+from jobs.ledger import LEDGERS, Ledger
+from jobs.publishing.formats import Change, staging_folder
+from jobs.publishing.history import notes_on_old_files
 from jobs.publishing.lock import Lock
-from jobs.publishing.parquet import (
-    FILES,
-    PUBLISHING,
-    Change,
-    ParquetTables,
-    Snapshot,
-    staging_folder,
-)
+from jobs.publishing.prefix import FILES, PUBLISHING, Prefix, Snapshot
 from jobs.settings import RunSettings
 from jobs.storage.local import PART, LocalStorage
 from jobs.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_LEDGERS = "_runs"
 
 
 @dataclass
@@ -99,7 +92,7 @@ class Run:
         """
         if table not in self._may_write:
             raise ValueError(f"the job does not declare that it writes {table.name}")
-        files = self.engine.write(table, rows, staging_folder(self.scratch, table))
+        files = self.engine.write(table, rows, self._staging_folder(table))
         self.staged[table] = tuple(files)
         self._made_from[table] = {t.name: self.run_of(t) for t in self._may_read}
         return self.rows(table)
@@ -117,7 +110,7 @@ class Run:
             InputError: the table does not exist.
         """
         if table in self.staged:
-            return TableFiles(staging_folder(self.scratch, table), self.staged[table])
+            return TableFiles(self._staging_folder(table), self.staged[table])
         return self.published.files(table)
 
     def rows(self, table: Table) -> int:
@@ -145,11 +138,23 @@ class Run:
         now |= {staged.name: self.ledger.run_id for staged in self.staged}
         return [name for name, run_id in made_from.items() if now.get(name) != run_id]
 
+    def problem(self, table: Table) -> str | None:
+        """A sentence, if readers of a published folder find other files of the table.
+
+        Raises:
+            InputError: the table does not exist.
+        """
+        record = self.published.state.record(table)
+        # While a publication is half done, folders and logs may be of the run before.
+        if self.published.half_done:
+            return None
+        return Prefix(self.prefix).problem(table, record)
+
     def ledger_of(self, table: Table) -> Ledger | None:
         """The ledger of the run that wrote a table; None if the ledger is lost."""
         if table in self.staged:
             return self.ledger
-        return Ledger.read(self.prefix / _LEDGERS / f"{self.run_of(table)}.json")
+        return Ledger.read(self.prefix / LEDGERS / f"{self.run_of(table)}.json")
 
     def changes(self) -> list[Change]:
         """The tables that the run has to publish."""
@@ -157,6 +162,9 @@ class Run:
             Change(table, files, self._made_from[table])
             for table, files in self.staged.items()
         ]
+
+    def _staging_folder(self, table: Table) -> Path:
+        return staging_folder(self.scratch, table, self.settings.table_format)
 
     def _check_state(self, table: Table) -> None:
         """Refuse a table if one that it was made from has been written anew since."""
@@ -183,7 +191,7 @@ class Writer:
         notes: sentences about the prefix for the person who started the run.
     """
 
-    def __init__(self, settings: RunSettings, writes: Iterable[Table]) -> None:
+    def __init__(self, settings: RunSettings, writes: Sequence[Table]) -> None:
         """Lock the prefix, and finish or remove the work of runs that died.
 
         Args:
@@ -192,13 +200,14 @@ class Writer:
 
         Raises:
             PrefixInUseError: another run writes to the prefix; the message names it.
-            SettingError: a later version wrote the tables.
+            SettingError: a later version wrote the tables, or tables that the run does
+                not write have another format.
             RunError: the prefix cannot be made or written.
         """
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
         prefix = settings.prefix
-        self.tables = ParquetTables(prefix)
-        self.ledger = prefix / _LEDGERS / f"{self.run_id}.json"
+        self.tables = Prefix(prefix, settings.table_format)
+        self.ledger = prefix / LEDGERS / f"{self.run_id}.json"
         try:
             prefix.mkdir(parents=True, exist_ok=True)
             self.lock = Lock(prefix, self.run_id)
@@ -206,17 +215,16 @@ class Writer:
                 # This fails if a later version wrote the tables. It has to come first,
                 # since such tables must stay as they are.
                 self.tables.current()
-                finished = self.tables.recover()
+                self.notes = self.tables.recover()
                 for part in self.ledger.parent.glob(f"*{PART}"):
                     part.unlink()
                 self.scratch = prefix / "_tmp" / self.run_id
                 self.scratch.mkdir(parents=True)
-                self.notes = [
-                    f"The publication of run {run_id} was half done: it is done now."
-                    for run_id in finished
-                ]
                 self.published = self.tables.current()
                 self.notes += _notes_on_older(self.published, writes)
+                if writes:
+                    self.notes += self._notes_on_format(writes)
+                    self.tables.begin(writes)
             except BaseException:
                 self.lock.close()
                 raise
@@ -235,11 +243,13 @@ class Writer:
         ledger.tables = self.tables.state_after(changes, self.run_id).provenance()
         ledger.finished = datetime.now(UTC).isoformat()
         ledger.status = "done"
-        staged = self.scratch / FILES / _LEDGERS / self.ledger.name
+        staged = self.scratch / FILES / LEDGERS / self.ledger.name
         staged.parent.mkdir(parents=True, exist_ok=True)
         staged.write_bytes(ledger.as_json())
         try:
             ledger.notes += self.tables.commit(changes, self.scratch)
+            changed = [change.table for change in changes]
+            ledger.notes += notes_on_old_files(self.tables, changed)
         except BaseException:
             ledger.status = "failed"
             raise
@@ -270,6 +280,28 @@ class Writer:
         self.tables.remove_replaced()
         self._remove_scratch()
         self.lock.close()
+
+    def _notes_on_format(self, writes: Sequence[Table]) -> list[str]:
+        """A sentence on the tables that change their format, if there are any.
+
+        Raises:
+            SettingError: other tables have another format.
+        """
+        name = self.tables.table_format
+        records = self.published.state.tables.items()
+        others = {table: r for table, r in records if r.table_format != name}
+        if not others:
+            return []
+        [other] = {record.table_format for record in others.values()}
+        if not {*others} <= {table.name for table in writes}:
+            raise SettingError(
+                f"TABLE_FORMAT={name}: {', '.join(others)} in {self.tables.path} have"
+                f" the format {other}; a run of the whole pipeline changes the format"
+            )
+        return [
+            f"The tables had the format {other}: this run makes them anew as {name},"
+            f" and removes their {other} files."
+        ]
 
     def _remove_scratch(self) -> None:
         if not (self.scratch / PUBLISHING).exists():

@@ -13,6 +13,7 @@ from typing import Any
 from jobs import __version__
 from jobs.engine.base import DataFile
 from jobs.errors import InputError, RunError, SettingError
+from jobs.settings import PARQUET
 from jobs.tables import TABLES, Table
 
 FORMAT = 2
@@ -27,6 +28,9 @@ class TableRecord:
         run_id: the run that wrote the table.
         files: its data files.
         made_from: the tables that it was made from: the run of each, by its name.
+        table_format: the TABLE_FORMAT of the run.
+        delta_version: the version of the Delta table that has these files; None for
+            Parquet.
         version: the version of this project that wrote it.
         format: the format number of that version.
     """
@@ -34,6 +38,8 @@ class TableRecord:
     run_id: str
     files: tuple[DataFile, ...]
     made_from: Mapping[str, str] = field(default_factory=dict)
+    table_format: str = PARQUET
+    delta_version: int | None = None
     version: str = __version__
     format: int = FORMAT
 
@@ -45,6 +51,11 @@ class TableRecord:
     @property
     def rows(self) -> int:
         return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """The size of all data files, in bytes."""
+        return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -63,13 +74,13 @@ class State:
         """The state after a run has published these tables."""
         return State(run_id, {**self.tables, **changed})
 
-    def changed(self) -> list[Table]:
-        """The tables that the last run has written."""
-        return [
-            table
+    def changed(self) -> dict[Table, TableRecord]:
+        """The records of the tables that the last run has written."""
+        return {
+            table: record
             for table in TABLES
             if (record := self.tables.get(table.name)) and record.run_id == self.run_id
-        ]
+        }
 
     def record(self, table: Table) -> TableRecord:
         """The record of a table.
@@ -90,9 +101,14 @@ class State:
         return record
 
     def provenance(self) -> dict[str, dict[str, Any]]:
-        """The run that wrote each table and the number of its rows, for the ledger."""
+        """The run that wrote each table, its rows and its version, for the ledger."""
         return {
-            name: {"run_id": record.run_id, "rows": record.rows}
+            name: {
+                "run_id": record.run_id,
+                "rows": record.rows,
+                "format": record.format,
+                "delta_version": record.delta_version,
+            }
             for name, record in self.tables.items()
         }
 
@@ -138,6 +154,6 @@ def _record(document: Mapping[str, Any]) -> TableRecord:
     record = TableRecord(**{**document, "files": files})
     if record.format == FORMAT and not all(Path(file.path).name for file in files):
         raise ValueError("a data file has no name")
-    if record.format == FORMAT and not files:
+    if record.format == FORMAT and record.table_format == PARQUET and not files:
         raise ValueError("a table has no data file")
     return record

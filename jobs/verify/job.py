@@ -48,16 +48,10 @@ def _is_outdated(check: Check, run: Run) -> bool:
 
 
 def _strays(run: Run) -> Iterator[str]:
-    """A sentence for each table whose folder has files that its record does not name.
-
-    A reader of the folder would count the rows of these files.
-    """
+    """A sentence for each table whose folder or log has files of no run."""
     for table in TABLES:
-        files = run.files(table)
-        strays = {*files.folder.rglob("*")} - {*files.paths}
-        strays = {path for path in strays if path.is_file()}
-        if strays:
-            yield f"{table.name}: {min(strays)} is no file of the table: remove it"
+        if problem := run.problem(table):
+            yield f"{table.name}: {problem}"
 
 
 JOB = Job(

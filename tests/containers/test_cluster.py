@@ -61,7 +61,7 @@ def run_on_cluster(start_task, run_task, large, prefix_on_cluster):
     }
     code, printed = run_task("cluster:up", **settings)
     assert code == 0, printed
-    yield lambda: start_task("cluster:run", **settings)
+    yield lambda **more: start_task("cluster:run", **settings, **more)
     code, printed = run_task("cluster:down", **settings)
     assert code == 0, printed
     assert containers("spark-master") == containers("spark-worker") == []
@@ -106,13 +106,14 @@ def test_a_run_survives_a_killed_worker(
     run_on_cluster, prefix_on_cluster, large, tried
 ):
     before = published.ledger(prefix_on_cluster)["run_id"]
-    process = run_on_cluster()
+    process = run_on_cluster(TABLE_FORMAT="delta")
     wait_until(lambda: found(prefix_on_cluster / "_tmp", "*/*/*/_temporary"))
     docker("kill", "--signal", "KILL", containers("spark-worker")[0])
     taken = seconds(process)
     assert len(containers("spark-worker")) == 1
     assert published.ledger(prefix_on_cluster)["run_id"] != before
     assert published.everything(prefix_on_cluster) == large.tables
+    assert (prefix_on_cluster / "users" / "format=delta" / "_delta_log").exists()
     tried(f"1 of 2 workers killed while a table was written: {taken:.0f} s to the end")
 
 

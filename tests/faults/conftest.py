@@ -1,9 +1,11 @@
 """Attacks on real runs: processes, inputs, and the tables that have to remain.
 
-ENGINE_UNDER_TEST chooses the engine. The summary of pytest shows what each test tried.
+ENGINE_UNDER_TEST chooses the engine, and TABLE_FORMAT_UNDER_TEST the format of the
+tables. The summary of pytest shows what each test tried.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -17,18 +19,23 @@ from typing import Any
 
 import pytest
 
+from jobs.settings import DELTA, PARQUET
 from jobs.tables import TABLES
 from tests.support import processes, published
 from tests.support.engine import ENGINE
 from tests.support.watching import found
 
-# DuckDB reads and judges lines for both engines.
-collect_ignore = [] if ENGINE == "duckdb" else ["test_fuzz.py", "test_lines.py"]
+TABLE_FORMAT = os.environ.get("TABLE_FORMAT_UNDER_TEST", PARQUET)
 
-# A run on little data takes a fifth less time if Spark does not compile its plans.
-SOONER = {
+# DuckDB reads and judges lines for both engines, whatever the format of the tables.
+IS_FIRST = (ENGINE, TABLE_FORMAT) == ("duckdb", PARQUET)
+collect_ignore = [] if IS_FIRST else ["test_fuzz.py", "test_lines.py"]
+
+OF_TESTS = {
+    "TABLE_FORMAT": TABLE_FORMAT,
+    # A run on little data takes a fifth less time if Spark does not compile its plans.
     "SPARK_PROPERTIES": "spark.sql.codegen.wholeStage=false\n"
-    "spark.sql.codegen.factoryMode=NO_CODEGEN"
+    "spark.sql.codegen.factoryMode=NO_CODEGEN",
 }
 
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -52,7 +59,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start a run as a user does, of the whole pipeline if ``python`` is not given."""
     paths = processes.paths(input_path, prefix)
-    return processes.start(*python, **(paths | SOONER | settings))
+    return processes.start(*python, **(paths | OF_TESTS | settings))
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -179,13 +186,22 @@ def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.001)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """CI repeats a test of each kind with Delta tables."""
+    if TABLE_FORMAT == DELTA:
+        for item in items:
+            if item.get_closest_marker("delta") is None:
+                item.add_marker("long")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seconds", type=int, default=30)
     parser.addoption("--fuzz-seed", type=int, default=0, help="0: a new seed each time")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    show_tried(terminalreporter, f"what was tried on {ENGINE}")
+    show_tried(terminalreporter, f"what was tried on {ENGINE}, {TABLE_FORMAT}")
 
 
 def show_tried(terminalreporter: Any, title: str) -> None:

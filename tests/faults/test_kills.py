@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs.settings import DELTA
 from tests.faults.conftest import (
     RATIO,
+    TABLE_FORMAT,
     assert_whole,
     finish,
     left_over,
@@ -58,7 +60,11 @@ def assert_all_of(prefix, version):
 
 # Each test tries moments from the beginning to the end, so that one is enough on Spark.
 @pytest.mark.parametrize(
-    "first", [0, *(pytest.param(n, marks=long_on_spark) for n in range(1, TESTS))]
+    "first",
+    [
+        pytest.param(0, marks=pytest.mark.delta),
+        *(pytest.param(n, marks=long_on_spark) for n in range(1, TESTS)),
+    ],
 )
 def test_a_run_that_is_killed_at_any_moment_leaves_whole_tables(
     versions, prefix, whole_run, first, tried
@@ -90,6 +96,7 @@ def was_killed_publishing(version, prefix):
     return process.returncode != 0
 
 
+@pytest.mark.delta
 @long_on_spark
 def test_the_next_run_finishes_the_publication_of_a_killed_run(versions, prefix, tried):
     # A run that was too quick has published, so the next attempt has other tables.
@@ -183,9 +190,10 @@ def test_the_lock_of_a_killed_run_is_free(versions, prefix, tried):
     tried(f"the rival left after {waited:.1f} s, with exit code 5")
 
 
+@pytest.mark.delta
 @long_on_spark
 def test_only_one_of_two_runs_that_start_together_writes(versions, prefix, tried):
-    rounds = 5 if ENGINE == "duckdb" else 1
+    rounds = (10 if TABLE_FORMAT == DELTA else 5) if ENGINE == "duckdb" else 1
     for number in range(rounds):
         version = versions[(number + 1) % 2]
         rivals = [start(version.path, prefix, **RATIO) for _ in range(2)]

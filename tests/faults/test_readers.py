@@ -41,6 +41,7 @@ class Reader(threading.Thread):
                 self.torn.append(tables)
 
 
+@pytest.mark.delta
 @pytest.mark.long_on_spark
 def test_a_reader_finds_the_tables_of_one_run(versions, prefix, tried):
     runs = 6 if ENGINE == "duckdb" else 1

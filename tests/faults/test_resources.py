@@ -41,6 +41,7 @@ ALL_KILOBYTES = (
 )
 
 
+@pytest.mark.delta
 @pytest.mark.parametrize("all_kilobytes", ALL_KILOBYTES, ids=str)
 def test_a_full_disk_is_a_clear_error_that_leaves_the_old_tables(
     versions, small_disk, all_kilobytes, tried

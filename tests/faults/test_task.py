@@ -11,8 +11,8 @@ from contextlib import suppress
 import pytest
 
 from tests.faults.conftest import (
+    OF_TESTS,
     RATIO,
-    SOONER,
     assert_whole,
     left_over,
     wait_until,
@@ -54,7 +54,7 @@ def test_a_task_that_is_signalled_stops_its_run(
         "run",
         **{"ENGINE": ENGINE, "SPARK_MASTER": "local[2]", **paths(many_days, prefix)},
         **RATIO,
-        **SOONER,
+        **OF_TESTS,
     )
     wait_until(lambda: found(prefix / "_tmp", "*/rejected_events"))
     process.send_signal(number)

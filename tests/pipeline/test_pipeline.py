@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.settings import DELTA, PARQUET
 from jobs.tables import TABLES, USER_REGISTRATION, USER_SESSIONS
 from tests.support import published
 from tests.support.examples import of_runs
@@ -32,19 +33,26 @@ def run_on(
     folder: Path,
     files: Mapping[str, bytes],
     rules: ReferenceSettings = ReferenceSettings(),  # noqa: B008 - frozen
+    table_format: str = PARQUET,
 ) -> Path:
     """Run all jobs on these files in this process; returns the prefix."""
     (folder / "in").mkdir()
     for name, content in files.items():
         (folder / "in" / name).write_bytes(content)
-    ended = run_jobs(folder, *TABLE_JOBS, max_rejected_ratio=1, **asdict(rules))
+    ended = run_jobs(
+        folder,
+        *TABLE_JOBS,
+        max_rejected_ratio=1,
+        table_format=table_format,
+        **asdict(rules),
+    )
     assert ended.code == 0, ended.error
     return folder / "out"
 
 
-def run_in_new_folder(files, rules=ReferenceSettings()):  # noqa: B008 - frozen
+def run_in_new_folder(files, *settings):
     with tempfile.TemporaryDirectory() as folder:
-        prefix = run_on(Path(folder), files, rules)
+        prefix = run_on(Path(folder), files, *settings)
         return published.everything(prefix), published.ledger(prefix)
 
 
@@ -94,10 +102,14 @@ def has_lines(files):
 
 
 @of_runs()
-@given(event_files().filter(has_lines), reference_settings())
-def test_every_table_and_count_equals_the_reference(files, rules):
+@given(
+    event_files().filter(has_lines),
+    reference_settings(),
+    st.sampled_from([PARQUET, DELTA]),
+)
+def test_every_table_and_count_equals_the_reference(files, rules, table_format):
     expected = reference_tables(files, rules)
-    tables, ledger = run_in_new_folder(files, rules)
+    tables, ledger = run_in_new_folder(files, rules, table_format)
     for name, rows in of_reference(expected.tables).items():
         assert tables[name] == rows, name
     position = USER_SESSIONS.column_names.index("event_count")

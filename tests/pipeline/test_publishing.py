@@ -9,29 +9,33 @@ import sys
 import tempfile
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
+from deltalake import DeltaTable
 
-from jobs.engine import DataFile
 from jobs.errors import InputError, PrefixInUseError, RunError, SettingError
 from jobs.ledger import Ledger
-from jobs.publishing import parquet
-from jobs.publishing.parquet import Change, ParquetTables
+from jobs.publishing import delta
+from jobs.publishing.formats import Change, published_folder, staging_folder
+from jobs.publishing.prefix import FILES, Prefix
 from jobs.publishing.reading import read_snapshot
-from jobs.publishing.run import Writer
+from jobs.publishing.state import FORMAT
+from jobs.settings import DELTA, PARQUET
 from jobs.storage import local
-from jobs.tables import APP_LOADED, REJECTED_EVENTS, USERS, VIDEOS
-from tests.support.engine import run_settings
+from jobs.tables import REJECTED_EVENTS, USERS, VIDEOS
+from tests.support.prefixes import (
+    TABLES,
+    content_of,
+    data_file,
+    in_published_folder,
+    publish,
+    published,
+    writer_of,
+    written,
+)
 
-TABLES = (USERS, VIDEOS, APP_LOADED)
 PAGE = "report/index.html"
 STEPS = 2 * len(TABLES) + 2  # at most two renames a table, the page and the record
-
-
-def writer_of(prefix):
-    settings = run_settings(prefix, **{"output-data-path-prefix": str(prefix)})
-    return Writer(settings, writes=[USERS])
 
 
 @pytest.fixture
@@ -40,35 +44,9 @@ def writer(tmp_path):
         yield opened
 
 
-def written(writer, table, content, kept=()):
-    """A change that has one new data file."""
-    name = f"part-{uuid4()}.parquet"
-    folder = parquet.staging_folder(writer.scratch, table)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(content)
-    return Change(table, (DataFile(name, 1, len(content), None),), {}, kept)
-
-
-def publish(writer, *changes):
-    writer.tables.commit(changes, writer.scratch)
-    writer.tables.remove_replaced()
-
-
-def published(prefix, table):
-    """The content of each data file that a reader finds."""
-    files = ParquetTables(prefix).current().files(table)
-    return sorted(path.read_text() for path in files.paths)
-
-
-def in_published_folder(prefix, table):
-    """The content of each file in the published folder of a table."""
-    paths = parquet.published_folder(prefix, table).rglob("*")
-    return sorted(path.read_text() for path in paths if path.is_file())
-
-
 def test_a_table_is_invisible_until_it_is_published(writer):
     change = written(writer, USERS, "new")
-    prefix = writer.tables.prefix
+    prefix = writer.tables.path
     with pytest.raises(InputError, match="there is no table users yet: run events_spl"):
         published(prefix, USERS)
     publish(writer, change)
@@ -83,13 +61,23 @@ def can_exchange(request, monkeypatch):
     return request.param
 
 
-def test_a_table_is_replaced_whether_or_not_folders_can_be_exchanged(
-    tmp_path, can_exchange
-):
+@pytest.fixture(params=["exchange", "no exchange", DELTA])
+def way(request, monkeypatch):
+    """How tables are published: Parquet by exchanging folders or not, or Delta."""
+    if request.param == "no exchange":
+        monkeypatch.setattr(local, "exchange", lambda one, other: False)
+    return request.param
+
+
+@pytest.fixture
+def table_format(way):
+    return DELTA if way == DELTA else PARQUET
+
+
+def test_a_table_is_replaced_in_every_way(tmp_path, table_format):
     for content in ("old", "new"):
-        with closing(writer_of(tmp_path)) as writer:
+        with closing(writer_of(tmp_path, table_format, TABLES)) as writer:
             publish(writer, written(writer, VIDEOS, content))
-            assert [*writer.scratch.iterdir()] == []
     assert (
         published(tmp_path, VIDEOS) == in_published_folder(tmp_path, VIDEOS) == ["new"]
     )
@@ -110,8 +98,8 @@ def can_link(request, monkeypatch):
 def test_data_files_that_stay_are_linked_or_copied(tmp_path, can_link):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "stays"), written(writer, VIDEOS, "x"))
-    [stays] = ParquetTables(tmp_path).current().files(USERS).files
-    path = parquet.published_folder(tmp_path, USERS) / stays.path
+    [stays] = Prefix(tmp_path).current().files(USERS).files
+    path = published_folder(tmp_path, USERS, PARQUET) / stays.path
     inode = path.stat().st_ino
     with closing(writer_of(tmp_path)) as writer:
         change = written(writer, USERS, "new", kept=(stays,))
@@ -128,8 +116,8 @@ def test_data_files_that_stay_are_linked_or_copied(tmp_path, can_link):
         []
         if can_link
         else [
-            f"The file system of {tmp_path} has no hard links, so unchanged files of"
-            " users were copied."
+            f"The file system of {tmp_path} has no hard links, so files of users were"
+            " copied."
         ]
     )
 
@@ -144,7 +132,7 @@ def test_a_second_writer_is_refused_with_the_name_of_the_first(writer, tmp_path)
 def test_the_lock_of_a_killed_writer_needs_no_cleaning(tmp_path):
     killed = (
         "import os, sys; from pathlib import Path;"
-        "from tests.pipeline.test_publishing import writer_of;"
+        "from tests.support.prefixes import writer_of;"
         "writer = writer_of(Path(sys.argv[1])); (writer.scratch / 'left').touch();"
         "os.kill(os.getpid(), 9)"
     )
@@ -155,13 +143,22 @@ def test_the_lock_of_a_killed_writer_needs_no_cleaning(tmp_path):
     assert [*(tmp_path / "_tmp").iterdir()] == []
 
 
+def provenance_of(writer):
+    return {
+        "run_id": writer.run_id,
+        "rows": 1,
+        "format": FORMAT,
+        "delta_version": None,
+    }
+
+
 def test_the_record_has_the_run_that_wrote_each_table(tmp_path):
     runs = []
     for table in (USERS, VIDEOS):
         with closing(writer_of(tmp_path)) as writer:
             publish(writer, written(writer, table, "new"))
-            runs.append({"run_id": writer.run_id, "rows": 1})
-    state = ParquetTables(tmp_path).current().state
+            runs.append(provenance_of(writer))
+    state = Prefix(tmp_path).current().state
     assert state.provenance() == {"users": runs[0], "videos": runs[1]}
     assert state.run_id == runs[1]["run_id"]
 
@@ -171,26 +168,31 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def ends_after(monkeypatch, can_exchange):
-    """Makes publishing fail after a number of steps in the file system."""
+def ends_after(monkeypatch, way):
+    """Makes publishing fail after a number of steps: renames, exchanges, commits."""
 
     @contextmanager
     def end_after(steps, error):
         def counted(step):
-            def take(*arguments):
+            def take(*arguments, **options):
                 nonlocal steps
                 if steps == 0:
                     raise error
                 steps -= 1
-                return step(*arguments)
+                return step(*arguments, **options)
 
             return take
 
         with monkeypatch.context() as patched:
             patched.setattr(Path, "rename", counted(Path.rename))
             patched.setattr(Path, "replace", counted(Path.replace))
-            if can_exchange:
+            if way == "exchange":
                 patched.setattr(local, "exchange", counted(local.exchange))
+            for owner, name in (
+                (delta, "create_table_with_add_actions"),
+                (DeltaTable, "create_write_transaction"),
+            ):
+                patched.setattr(owner, name, counted(getattr(owner, name)))
             yield
 
     return end_after
@@ -199,11 +201,11 @@ def ends_after(monkeypatch, can_exchange):
 class DyingRun:
     """A run that has tables and a page to publish, which replace older ones."""
 
-    def __init__(self, prefix):
+    def __init__(self, prefix, table_format=PARQUET):
         for content in ("old", "new"):
-            self.writer = writer_of(prefix)
+            self.writer = writer_of(prefix, table_format, TABLES)
             self.changes = [written(self.writer, t, content) for t in TABLES]
-            page = self.writer.scratch / parquet.FILES / PAGE
+            page = self.writer.scratch / FILES / PAGE
             page.parent.mkdir(parents=True)
             page.write_text(content)
             if content == "old":
@@ -219,12 +221,12 @@ class DyingRun:
 
 
 @pytest.fixture
-def died(tmp_path):
-    return DyingRun(tmp_path)
+def died(tmp_path, table_format):
+    return DyingRun(tmp_path, table_format)
 
 
 def assert_finished_by_the_next_run(prefix, run_id):
-    with closing(writer_of(prefix)) as writer:
+    with closing(writer_of(prefix, writes=())) as writer:
         snapshot = writer.tables.current()
         assert snapshot.half_done is None
         for table in TABLES:
@@ -249,12 +251,28 @@ def test_a_reader_finds_one_run_and_the_next_run_finishes_the_publication(
     assert_finished_by_the_next_run(tmp_path, died.writer.run_id)
 
 
+@pytest.mark.parametrize("way", [DELTA], indirect=True)
+def test_an_error_in_the_first_commit_publishes_nothing(tmp_path, died, ends_after):
+    with (
+        ends_after(0, OSError(errno.ENOSPC, "\x1b[31mNo space\x1b[0m\nleft")),
+        pytest.raises(RunError, match=r"nothing is published: .* No space left$"),
+    ):
+        died.publish()
+    died.writer.record_failure(Ledger(died.writer.run_id, {}), "No space left")
+    died.writer.close()
+    for table in TABLES:
+        assert published(tmp_path, table) == in_published_folder(tmp_path, table)
+        assert published(tmp_path, table) == ["old"]
+
+
 @pytest.mark.parametrize("steps", range(STEPS))
 def test_after_an_error_the_next_run_finishes_the_publication(
-    tmp_path, died, ends_after, can_exchange, steps
+    tmp_path, died, ends_after, way, steps
 ):
+    if way == DELTA:
+        steps += 1  # an error in the first commit has a test of its own
     with ends_after(steps, OSError(errno.EIO, "Input/output error")):
-        if can_exchange and steps > len(TABLES) + 1:
+        if way != "no exchange" and steps > len(TABLES) + 1:
             died.publish()
         else:
             with pytest.raises(
@@ -279,21 +297,21 @@ def test_a_run_that_cannot_finish_a_publication_leaves_it_to_the_next(
 
 
 def test_a_change_that_only_removes_files_is_published_after_a_kill(
-    tmp_path, ends_after
+    tmp_path, ends_after, table_format
 ):
-    with closing(writer_of(tmp_path)) as writer:
+    with closing(writer_of(tmp_path, table_format)) as writer:
         publish(writer, written(writer, USERS, "stays"))
-    [stays] = ParquetTables(tmp_path).current().files(USERS).files
-    with closing(writer_of(tmp_path)) as writer:
+    [stays] = Prefix(tmp_path).current().files(USERS).files
+    with closing(writer_of(tmp_path, table_format)) as writer:
         publish(writer, written(writer, USERS, "goes", kept=(stays,)))
     for steps in range(3):
-        died = writer_of(tmp_path)
-        parquet.staging_folder(died.scratch, USERS).mkdir(parents=True)
+        died = writer_of(tmp_path, table_format)
+        staging_folder(died.scratch, USERS, table_format).mkdir(parents=True)
         with ends_after(steps, Killed()), suppress(Killed):
             died.tables.commit([Change(USERS, (), {}, kept=(stays,))], died.scratch)
         died.lock.close()
         assert published(tmp_path, USERS) == ["stays"]
-        writer_of(tmp_path).close()
+        writer_of(tmp_path, table_format).close()
         assert (
             published(tmp_path, USERS)
             == in_published_folder(tmp_path, USERS)
@@ -306,7 +324,7 @@ def test_a_reader_changes_no_file_of_a_dead_run(tmp_path, died, ends_after):
         died.publish()
     died.unlock()
     before = sorted(tmp_path.rglob("*"))
-    assert ParquetTables(tmp_path).current().half_done == died.writer.run_id
+    assert Prefix(tmp_path).current().half_done == died.writer.run_id
     assert published(tmp_path, USERS) == ["new"]
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -320,7 +338,7 @@ def test_a_read_is_repeated_if_a_run_publishes_meanwhile(tmp_path):
             with closing(writer_of(tmp_path)) as writer:
                 publish(writer, written(writer, USERS, "new"))
             raise FileNotFoundError
-        return [path.read_text() for path in reads[-1].paths]
+        return [*map(content_of, reads[-1].paths)]
 
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
@@ -362,7 +380,7 @@ def test_a_damaged_record_is_named_and_the_advice_in_the_message_works(
         publish(writer, written(writer, USERS, "old"))
     record = tmp_path / "_tables" / "current.json"
     record.write_text(content)
-    for open_prefix in (writer_of, lambda prefix: ParquetTables(prefix).current()):
+    for open_prefix in (writer_of, lambda prefix: Prefix(prefix).current()):
         with pytest.raises(RunError, match=r"current.json: it is damaged .* remove it"):
             open_prefix(tmp_path)
     record.unlink()
@@ -388,7 +406,7 @@ def test_the_tables_of_a_later_version_are_refused_and_not_touched(tmp_path):
 def test_a_missing_data_file_is_named_with_the_job_that_writes_it(tmp_path):
     with closing(writer_of(tmp_path)) as writer:
         publish(writer, written(writer, USERS, "old"))
-    [file] = parquet.published_folder(tmp_path, USERS).iterdir()
+    [file] = published_folder(tmp_path, USERS, PARQUET).iterdir()
     file.unlink()
     with pytest.raises(InputError, match=rf"{file}: it is gone; run events_split aga"):
         published(tmp_path, USERS)
@@ -404,7 +422,7 @@ def test_nothing_is_published_if_the_ledger_cannot_be_written(tmp_path, died):
 
 
 def test_a_later_run_removes_replaced_files_that_cannot_be_removed_now(
-    tmp_path, died, monkeypatch, can_exchange
+    tmp_path, died, monkeypatch
 ):
     def refuse_open_folder(path, **_):
         raise OSError(errno.EBUSY, "Device or resource busy", path)
@@ -432,7 +450,7 @@ def test_a_failed_run_keeps_its_rejected_lines_until_others_are_published(tmp_pa
     publish_rows(REJECTED_EVENTS, "old")
     kept = [keep(content) for content in ("one", "two")]
     for folder, content in zip(kept, ("one", "two"), strict=True):
-        assert [path.read_text() for path in folder.iterdir()] == [content]
+        assert [*map(content_of, folder.rglob("*.parquet"))] == [content]
     assert published(tmp_path, REJECTED_EVENTS) == ["old"]
     publish_rows(USERS, "new")
     assert kept[0].exists()
@@ -458,10 +476,10 @@ def test_a_prefix_that_cannot_be_written_is_named(tmp_path):
 def test_a_ledger_is_written_under_the_run_and_read_again(writer):
     ledger = Ledger(writer.run_id, {"name": "ü"})
     writer.publish([written(writer, USERS, "new")], ledger)
-    path = writer.tables.prefix / "_runs" / f"{writer.run_id}.json"
+    path = writer.tables.path / "_runs" / f"{writer.run_id}.json"
     assert Ledger.read(path) == ledger
     assert (ledger.status, ledger.error) == ("done", None)
-    assert ledger.tables == {"users": {"run_id": writer.run_id, "rows": 1}}
+    assert ledger.tables == {"users": provenance_of(writer)}
     assert [*path.parent.iterdir()] == [path]
 
 
@@ -479,7 +497,7 @@ def test_a_run_that_dies_while_it_publishes_keeps_its_ledger(
     with ends_after(steps, Killed()), suppress(Killed):
         died.writer.publish(died.changes, Ledger(died.writer.run_id, {"a": "b"}))
     died.unlock()
-    writer_of(tmp_path).close()
+    writer_of(tmp_path, writes=()).close()
     ledger = Ledger.read(died.writer.ledger)
     assert ledger is not None
     assert (ledger.status, ledger.settings) == ("done", {"a": "b"})
@@ -513,15 +531,15 @@ def test_a_reader_sees_one_run_while_a_publication_moves_its_tables(
 ):
     with ends_after(0, Killed()), suppress(Killed):
         died.publish()
-    calls: list[list[Path]] = []
+    calls: list[list[list[Path]]] = []
 
     def read(tables):
-        folders = [tables.files(table).folder for table in TABLES]
+        files = [tables.files(table).paths for table in TABLES]
         if not calls:
             with ends_after(moved, Killed()), suppress(Killed):
-                ParquetTables(tmp_path).recover()
-        calls.append(folders)
-        texts = [[path.read_text() for path in f.iterdir()] for f in folders]
+                Prefix(tmp_path).recover()
+        calls.append(files)
+        texts = [[*map(content_of, paths)] for paths in files]
         assert len(calls) == 1 or texts == [["new"]] * 3
         return texts
 
@@ -529,7 +547,8 @@ def test_a_reader_sees_one_run_while_a_publication_moves_its_tables(
     died.unlock()
 
 
-def test_a_folder_on_another_disk_is_named_before_anything_is_published(tmp_path, died):
+def test_a_folder_on_another_disk_is_named_before_anything_is_published(tmp_path):
+    died = DyingRun(tmp_path)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
         users = tmp_path / "users"
         shutil.copytree(users, disk, dirs_exist_ok=True)
@@ -545,9 +564,9 @@ def test_a_folder_on_another_disk_is_named_before_anything_is_published(tmp_path
 
 def of_version_1(prefix, run_id, content, table, folder=None):
     """A table as version 0.1 wrote it."""
-    folder = folder or parquet.published_folder(prefix, table)
+    folder = folder or published_folder(prefix, table, PARQUET)
     folder.mkdir(parents=True)
-    (folder / "part-0.parquet").write_text(content)
+    (folder / "part-0.parquet").write_bytes(data_file(content))
     (folder / "_run.json").write_text(json.dumps({"run_id": run_id, "rows": 1}))
 
 
@@ -557,7 +576,7 @@ def test_tables_of_version_1_are_named_and_replaced(tmp_path):
     with pytest.raises(
         InputError, match=r"users was written by version 0\.1: run event"
     ):
-        ParquetTables(tmp_path).current().files(USERS)
+        Prefix(tmp_path).current().files(USERS)
     with closing(writer_of(tmp_path)) as writer:
         assert writer.notes == [
             "Version 0.1 wrote app_loaded, users, videos: run the whole pipeline to"
@@ -580,7 +599,7 @@ def test_a_publication_that_version_1_left_half_done_is_finished(
 ):
     died = tmp_path / "_tmp" / "r2"
     for number, table in enumerate(TABLES):
-        new, old = parquet.published_folder(tmp_path, table), died / table.name
+        new, old = published_folder(tmp_path, table, PARQUET), died / table.name
         if number >= moved:
             new, old = old, new
         of_version_1(tmp_path, "r1", "old", table, folder=old)
@@ -596,7 +615,7 @@ def test_a_publication_that_version_1_left_half_done_is_finished(
             "The publication of run r2 was half done: it is done now."
         )
     for table in TABLES:
-        content = parquet.published_folder(tmp_path, table) / "part-0.parquet"
-        assert content.read_text() == "new"
+        content = published_folder(tmp_path, table, PARQUET) / "part-0.parquet"
+        assert content_of(content) == "new"
     assert (tmp_path / PAGE).read_text() == "new"
     assert [*(tmp_path / "_tmp").iterdir()] == []

@@ -24,6 +24,7 @@ def test_everything_has_the_default_of_the_contract():
         "spark_properties": (),
         "input_data_path": "./data-input",
         "output_data_path_prefix": "./data-output",
+        "table_format": "parquet",
         "reporting_timezone": "UTC",
         "memory_limit": None,
         "log_level": "INFO",

@@ -14,7 +14,7 @@ import pytest
 from jobs.engine import open_engine
 from jobs.ledger import Ledger
 from jobs.pipeline import JOBS
-from jobs.publishing.parquet import ParquetTables
+from jobs.publishing.prefix import Prefix
 from jobs.publishing.run import Run, Writer
 from jobs.sql import MOST_ROWS, answer
 from jobs.sql import main as run_query
@@ -249,7 +249,7 @@ def test_one_table_that_cannot_be_read_leaves_the_others_to_queries(
 
 def test_rows_are_all_there_if_a_run_publishes_while_they_are_printed(lake, tmp_path):
     prefix = shutil.copytree(lake, tmp_path / "lake")
-    tables = ParquetTables(prefix).current()
+    tables = Prefix(prefix).current()
     query = (
         "SELECT a.* FROM mart.fact_user_session AS a, range(30)"
         " UNION ALL SELECT a.* FROM mart.fact_user_session AS a, range(30)"

@@ -16,6 +16,7 @@ from jobs.errors import RunError
 from jobs.pipeline import JOBS
 from jobs.settings import RunSettings
 from jobs.tables import TABLES
+from jobs.vacuum import VacuumSettings
 from scripts import make_docs
 from tests.support import documents
 from tests.support.documents import Command
@@ -28,7 +29,7 @@ TASKS = documents.tasks_of((ROOT / "Taskfile.yml").read_text("utf-8"))
 PAGES = {path: path.read_text("utf-8") for path in documents.documents()}
 ALL = "\n".join(PAGES.values())
 
-CLASSES: list[Any] = [RunSettings, *(job.settings for job in JOBS)]
+CLASSES: list[Any] = [RunSettings, *(job.settings for job in JOBS), VacuumSettings]
 SETTINGS = {
     field.name.upper(): field.metadata["default"]
     for settings in CLASSES
@@ -39,7 +40,7 @@ EXIT_CODES = {"0", *(str(error.exit_code) for error in ERRORS)}
 
 # Variables that others than the jobs and Compose take.
 OF_OTHERS = {
-    *("ENGINE_UNDER_TEST", "TZ", "JAVA_HOME", "PYTHONPATH"),
+    *("ENGINE_UNDER_TEST", "TABLE_FORMAT_UNDER_TEST", "TZ", "JAVA_HOME", "PYTHONPATH"),
     *("HADOOP_CONF_DIR", "BASE_IMAGE"),
 }
 VARIABLES = {**documents.variables_of(COMPOSE), **documents.variables_of(SCRIPT)}
@@ -180,7 +181,7 @@ def test_a_wrong_path_or_link_is_seen(text, faults):
 
 # Every command is run that ends within seconds, changes nothing in the checkout and
 # needs neither Java nor Docker.
-TASKS_RUN = {"default", "run", "verify", "sql", "sample"}
+TASKS_RUN = {"default", "run", "verify", "sql", "vacuum", "sample"}
 TASKS_RUN |= {name for name in TASKS if name.startswith("run:")}
 NEEDS = {"sql": "SELECT", "sample": "--output"}  # alone, it is a mention
 MOST_EVENTS = 100_000
@@ -235,8 +236,9 @@ def call(words, settings, cwd=ROOT) -> subprocess.CompletedProcess[str]:
 
 def placed(text: str, place: Path) -> str:
     """A word of a command, with the paths of a page in this folder."""
-    for shown, there in (("/logs/2021", "in"), ("/lake", "out"), ("/tmp/events", "ev")):
-        text = text.replace(shown, str(place / there))
+    shown = {"/logs/2021": "in", "/tmp/lake": "d", "/lake": "out", "/tmp/events": "ev"}
+    for path, folder in shown.items():
+        text = text.replace(path, str(place / folder))
     return text
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from deltalake import DeltaTable
 
 from jobs.tables import TABLES, Table
 
@@ -39,6 +40,16 @@ def rows(
     return sorted(_query(paths, ", ".join(columns)), key=repr)
 
 
+def typed_rows(prefix: Path, table: Table) -> list[dict[str, Any]]:
+    """Every row by its columns, with the values of Python's own types."""
+    columns = ", ".join(
+        f'CAST("{c.name}" AS {_TYPES.get(c.type, c.type)}) AS "{c.name}"'
+        for c in table.schema
+    )
+    found = _query(files(prefix, table), columns)
+    return [dict(zip(table.column_names, row, strict=True)) for row in found]
+
+
 def types(prefix: Path, table: Table) -> dict[str, str]:
     """The type of each column in the files themselves, by DuckDB's names."""
     paths = files(prefix, table)
@@ -61,6 +72,10 @@ def ledger(prefix: Path) -> dict[str, Any]:
 
 
 def files(prefix: Path, table: Table) -> list[Path]:
+    """The data files of a table, as readers of Parquet or of Delta tables find them."""
+    log = prefix / table.name / "format=delta"
+    if log.exists():
+        return sorted(map(Path, DeltaTable(log).file_uris()))
     return sorted((prefix / table.name / "format=parquet").rglob("*.parquet"))
 
 
@@ -78,7 +93,10 @@ def recorded(prefix: Path) -> dict[str, Record]:
     return {
         name: Record(
             table["run_id"],
-            [prefix / name / "format=parquet" / f["path"] for f in table["files"]],
+            [
+                prefix / name / f"format={table['table_format']}" / file["path"]
+                for file in table["files"]
+            ],
         )
         for name, table in content["tables"].items()
     }
@@ -93,6 +111,8 @@ def run_id(prefix: Path) -> str:
 def _query(
     paths: list[Path], columns: str, before: str = "", hive: str = "true"
 ) -> list[tuple[Any, ...]]:
+    if not paths:
+        return []  # a Delta table without rows has no file
     names = [glob.escape(str(path)) for path in paths]
     with duckdb.connect() as connection:
         return connection.execute(

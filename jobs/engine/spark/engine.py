@@ -126,6 +126,8 @@ class SparkEngine(Engine):
         )
 
     def read(self, table: Table, files: TableFiles) -> DataFrame:
+        if not files.files:
+            return self._session.createDataFrame([], _schema(table))
         self._fit_shuffles(files.size)
         # With a schema, Spark looks for none, and knows the type of the partition.
         reader = self._session.read.schema(_schema(table))
@@ -179,16 +181,10 @@ class SparkEngine(Engine):
         return self._collect(self._session.sql(sql))
 
     def create_view(self, table: Table, files: TableFiles) -> None:
-        columns = ", ".join(
-            f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`"
-            for column in table.schema
-        )
-        # Spark stores such a view as SQL, which can name a folder but no list of files.
-        folder = _pattern(files.folder).replace("`", "``")
         self._session.sql(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
         self._session.sql(
             f"CREATE OR REPLACE VIEW {table.layer}.`{table.name}`"
-            f" AS SELECT {columns} FROM parquet.`{folder}`"
+            f" AS {_read_query(table, files)}"
         )
 
     def sql(self, query: str) -> Any:
@@ -274,6 +270,30 @@ def _packed_together(ranges: Sequence[LineRange], size: int) -> list[list[LineRa
 def _pattern(path: Path) -> str:
     """A path with escapes, since Spark reads these characters as a glob."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
+
+
+def _read_query(table: Table, files: TableFiles) -> str:
+    """SQL for the rows of a table's data files, typed as the catalogue says."""
+    values = {column.name: f"`{column.name}`" for column in table.columns}
+    if not files.files:
+        columns = ", ".join(
+            f"CAST(NULL AS {c.type}) AS `{c.name}`" for c in table.schema
+        )
+        return f"SELECT {columns} WHERE false"
+    if table.partition:
+        name = table.partition.name
+        values[name] = f"`{name}`"
+        if files.files[0].partition is not None:
+            path = f"/{name}=([^/]*)/[^/]*$"
+            values[name] = f"regexp_extract(_metadata.file_path, '{path}', 1)"
+    columns = ", ".join(
+        f"CAST({values[column.name]} AS {column.type}) AS `{column.name}`"
+        for column in table.schema
+    )
+    # SQL can name one path, but the path may be a pattern for several files.
+    names = ",".join(_pattern(Path(file.path)) for file in files.files)
+    paths = f"{_pattern(files.folder)}/{{{names}}}".replace("`", "``")
+    return f"SELECT {columns} FROM parquet.`{paths}`"
 
 
 def _schema(table: Table) -> str:

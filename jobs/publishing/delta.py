@@ -1,0 +1,338 @@
+"""Tables as Delta tables, which are published by a commit to the log of each table.
+
+A run links the data files that it wrote into the folders of the tables. No reader sees
+these files until a commit names them. A commit adds the new files and removes all
+others, on exactly the version that the run found when it began. So a run never
+overwrites the commit of another program.
+
+The protocol of a log is https://github.com/delta-io/delta/blob/master/PROTOCOL.md, of
+which these tables have the reader version 1 and the writer version 2.
+"""
+
+import errno
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.engine.base import DataFile, TableFiles
+from jobs.engine.duckdb.tables import delta_statistics
+from jobs.errors import RunError
+from jobs.publishing.formats import (
+    Change,
+    ConflictError,
+    NotPublishedError,
+    published_folder,
+    staging_folder,
+)
+from jobs.publishing.state import TableRecord
+from jobs.settings import DELTA
+from jobs.storage.local import flush, link
+from jobs.tables import TABLES, Table
+
+try:
+    from deltalake import CommitProperties, DeltaTable, Field, Schema
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+    from deltalake.schema import PrimitiveType
+    from deltalake.transaction import (
+        AddAction,
+        PostCommitHookProperties,
+        create_table_with_add_actions,
+    )
+except ImportError as error:
+    raise RunError(
+        "Delta tables need the package deltalake: scripts/setup delta installs it"
+    ) from error
+
+_TYPES = {
+    "BIGINT": "long",
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+    "DOUBLE": "double",
+    "INT": "integer",
+    "STRING": "string",
+    "TIMESTAMP": "timestamp",
+}
+
+# Readers of a log begin at its last checkpoint. The protocol's own default is 10, and
+# that of deltalake 100.
+_CONFIGURATION: Mapping[str, str | None] = {"delta.checkpointInterval": "10"}
+
+# Only vacuum() shortens a log, since a query can read any run that the log has.
+_DAYS_OF_LOG = 30  # the default of delta.logRetentionDuration
+_KEEPS_LOG = PostCommitHookProperties(cleanup_expired_logs=False)
+
+
+@dataclass
+class DeltaFormat:
+    """The Delta tables of a prefix.
+
+    Attributes:
+        prefix: the folder of the tables.
+        found: the version of each table, by its name, that this run found; the table's
+            new version follows it.
+    """
+
+    prefix: Path
+    found: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, tables: Iterable[Table]) -> None:
+        """Note the versions that the tables have when a run begins."""
+        self.found = {table.name: self._newest(table) for table in tables}
+
+    def record(self, change: Change, run_id: str) -> TableRecord:
+        # A file without rows has no value of the partition, and a log needs no file.
+        return TableRecord(
+            run_id,
+            change.kept + tuple(file for file in change.added if file.rows),
+            change.made_from,
+            table_format=DELTA,
+            delta_version=self.found[change.table.name] + 1,
+        )
+
+    def prepare(self, changes: Sequence[Change], scratch: Path) -> list[Table]:
+        copied = []
+        for change in changes:
+            staging = staging_folder(scratch, change.table, DELTA)
+            folder = self._folder(change.table)
+            folder.mkdir(parents=True, exist_ok=True)
+            linked = [
+                link(staging / file.path, folder / file.path)
+                for file in change.added
+                if file.rows
+            ]
+            if not all(linked):
+                copied.append(change.table)
+            flush(folder)
+        return copied
+
+    def publish(self, records: Mapping[Table, TableRecord], scratch: Path) -> None:
+        try:
+            missing = {
+                table: record
+                for table, record in records.items()
+                if not self._has_commit(table, record)
+            }
+            statistics = delta_statistics(
+                {
+                    table: TableFiles(self._folder(table), record.files)
+                    for table, record in missing.items()
+                }
+            )
+            for table, record in missing.items():
+                self._commit(table, record, statistics.get(table, {}))
+        except ConflictError:
+            self._undo(records)
+            raise
+        except DeltaError as error:
+            self._undo(records)
+            raise NotPublishedError(_in_one_line(error)) from error
+        except OSError as error:
+            if any(self._has_commit(*each) for each in records.items()):
+                raise OSError(_in_one_line(error)) from error
+            raise NotPublishedError(_in_one_line(error)) from error
+
+    def discard(self, scratch: Path) -> None:
+        for table in TABLES:
+            staging = staging_folder(scratch, table, DELTA)
+            for path in staging.rglob("*.parquet"):
+                linked = self._folder(table) / path.relative_to(staging)
+                linked.unlink(missing_ok=True)
+
+    def problem(self, table: Table, record: TableRecord) -> str | None:
+        in_log = {file.path for file in self.files(table)}
+        if in_log == {file.path for file in record.files}:
+            return None
+        return (
+            f"its log in {self._folder(table)} names other files than the record of the"
+            f" run, so another program has changed the table: run {table.written_by} to"
+            " make it anew"
+        )
+
+    def files(self, table: Table, version: int | None = None) -> tuple[DataFile, ...]:
+        """The data files that the log names for a version; None is the newest.
+
+        Raises:
+            FileNotFoundError: the log no longer has this version.
+        """
+        try:
+            opened = DeltaTable(self._folder(table), version=version)
+        except DeltaError as error:
+            raise FileNotFoundError(errno.ENOENT, str(error)) from error
+        actions = opened.get_add_actions()
+        columns = ("path", "num_records", "size_bytes")
+        values = (actions.column(name).to_pylist() for name in columns)
+        return tuple(map(DataFile.at, *values))
+
+    def bytes_of(self, table: Table) -> int:
+        """The size of the data files of all versions."""
+        paths = self._folder(table).rglob("*.parquet")
+        return sum(path.stat().st_size for path in paths)
+
+    def vacuum(self, table: Table, record: TableRecord, days: int) -> int:
+        """Remove the files of old versions; returns the number of data files.
+
+        Args:
+            table: the table.
+            record: its record; the files that it names stay.
+            days: the files of a version that was the newest in these days stay.
+        """
+        folder = self._folder(table)
+        opened = DeltaTable(folder)
+        removed = opened.vacuum(
+            retention_hours=24 * days,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=[record.delta_version or 0],
+            post_commithook_properties=_KEEPS_LOG,
+        )
+        if days <= _DAYS_OF_LOG:
+            DeltaTable(folder).cleanup_metadata()
+        for path in folder.glob("*=*"):
+            with suppress(OSError):  # it has files
+                path.rmdir()
+        return len({*removed})
+
+    def _folder(self, table: Table) -> Path:
+        return published_folder(self.prefix, table, DELTA)
+
+    def _newest(self, table: Table) -> int:
+        """The newest version of a table; -1 if there is no table.
+
+        Raises:
+            RunError: its log cannot be read.
+        """
+        folder = self._folder(table)
+        try:
+            return DeltaTable(folder).version()
+        except TableNotFoundError:
+            return -1
+        except DeltaError as error:
+            raise RunError(
+                f"{folder}: its log cannot be read ({_in_one_line(error)}); if you"
+                " remove the folder, a run of the whole pipeline makes all tables anew"
+            ) from error
+
+    def _has_commit(self, table: Table, record: TableRecord) -> bool:
+        """Whether the log has the commit of a run.
+
+        Raises:
+            ConflictError: it has the commit of another program in its place.
+        """
+        path = self._folder(table) / "_delta_log" / f"{record.delta_version:020}.json"
+        try:
+            actions = [json.loads(line) for line in path.read_text().splitlines()]
+        except FileNotFoundError:
+            return False
+        run_ids = [action.get("commitInfo", {}).get("runId") for action in actions]
+        if record.run_id not in run_ids:
+            raise ConflictError(
+                f"{table.name}: another program has changed it since the run began"
+            )
+        return True
+
+    def _commit(
+        self, table: Table, record: TableRecord, statistics: Mapping[str, str]
+    ) -> None:
+        """Add the files of a record to a table, and remove all others.
+
+        Raises:
+            ConflictError: another program has changed the table.
+        """
+        folder = self._folder(table)
+        by = [table.partition.name] if table.partition else []
+        now = time.time_ns() // 1_000_000
+        added = [
+            AddAction(
+                path=file.path,
+                size=file.size,
+                partition_values=dict.fromkeys(by, file.partition),
+                modification_time=now,
+                data_change=True,
+                stats=statistics[file.path],
+            )
+            for file in record.files
+        ]
+        commit = _commit_of(record.run_id)
+        try:
+            if record.delta_version:
+                before = DeltaTable(folder, version=record.delta_version - 1)
+                before.create_write_transaction(
+                    [*added],
+                    "overwrite",
+                    _schema(table),
+                    by,
+                    commit_properties=commit,
+                    post_commithook_properties=_KEEPS_LOG,
+                )
+            else:
+                create_table_with_add_actions(
+                    str(folder),
+                    _schema(table),
+                    added,
+                    partition_by=by,
+                    name=table.name,
+                    configuration=_CONFIGURATION,
+                    commit_properties=commit,
+                    post_commithook_properties=_KEEPS_LOG,
+                )
+        except DeltaError:
+            if not self._has_commit(table, record):
+                raise
+
+    def _undo(self, records: Mapping[Table, TableRecord]) -> None:
+        """Give tables that were committed the files that they had before.
+
+        Later commits of other programs stay.
+
+        Raises:
+            OSError: some tables still have the new files.
+        """
+        for table, record in records.items():
+            with suppress(ConflictError):
+                if not self._has_commit(table, record):
+                    continue
+                opened = DeltaTable(self._folder(table))
+                if opened.version() != record.delta_version:
+                    continue
+                commit = _commit_of(f"undo of {record.run_id}")
+                try:
+                    if record.delta_version:
+                        opened.restore(
+                            record.delta_version - 1, commit_properties=commit
+                        )
+                    else:
+                        opened.create_write_transaction(
+                            [], "overwrite", _schema(table), commit_properties=commit
+                        )
+                except DeltaError as error:
+                    raise OSError(_in_one_line(error)) from error
+
+
+def _commit_of(run_id: str) -> CommitProperties:
+    """The properties of a commit that is made on the version that was read."""
+    # By default, deltalake tries again on the version of another writer.
+    return CommitProperties({"runId": run_id}, max_commit_retries=0)
+
+
+def _in_one_line(error: Exception) -> str:
+    """The message of an error, without the colours and lines that deltalake gives."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+
+
+def _schema(table: Table) -> Schema:
+    return Schema(
+        [
+            Field(
+                column.name,
+                PrimitiveType(_TYPES.get(column.type, column.type.lower())),
+                nullable=column.nullable,
+                metadata={"comment": column.means},
+            )
+            for column in table.schema
+        ]
+    )
