@@ -55,7 +55,7 @@ class Failure:
 
 _IS_WEEK = (
     "t.registration_week LIKE '____-__'"
-    " AND substr(t.registration_week, 1, 4) BETWEEN '1969' AND '2100'"
+    " AND substr(t.registration_week, 1, 4) BETWEEN '0001' AND '9999'"
     " AND substr(t.registration_week, 6) BETWEEN '01' AND '53'"
 )
 

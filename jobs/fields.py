@@ -68,12 +68,25 @@ def _number_or_digits(value: Any) -> str:
     return _number(value)
 
 
+def _instant(value: Any) -> str:
+    """A string, or a number as it is written; anything else is no instant."""
+    return _NESTED if isinstance(value, list | dict) else _text(value)
+
+
+_NESTED = '"[]"'
 _REFUSED = "false"  # a token that no rule of a number accepts
 
 _TEXT_NEEDS_EXACT = r"(?:-?\d+[.eE]|[\[{])"
 
 TEXT = Kind(_TEXT_NEEDS_EXACT, False, "{value}", _text)
-INSTANT = Kind(_TEXT_NEEDS_EXACT, False, "{value}", _text, "invalid_timestamp")
+# DuckDB reads a number as a double, whose digits are the same up to 16 of them.
+INSTANT = Kind(
+    r"(?:-?[\d.]{17}|-?[\d.]+[eE]|[\[{])",
+    False,
+    "{value}",
+    _instant,
+    "invalid_timestamp",
+)
 USER_ID = Kind(
     r'[^"n\s]',
     True,

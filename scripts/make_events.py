@@ -28,7 +28,7 @@ EVENT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz")
 # A rewriting is a pattern and its replacement. A line without a match stays as it is.
 BAD_TEXTS = [('"}$', ""), ("$", " {}"), ("^.*$", r"[\0]"), ('"event', '"even')]
 BAD_VALUES = {
-    "timestamp": ('"2021-02-30T10:00:00Z"', "1606780800", '"1969-12-31T23:59:59Z"'),
+    "timestamp": ('"2021-02-30T10:00:00Z"', '"2020-12-01"', '"1969-12-31T23:59:59Z"'),
     "initiator_id": ("null", "1.5", '"abc"', "9223372036854775808"),
     "user_id": ("null", '""'),
     "value": ("-1", '"12"', "true"),
@@ -281,8 +281,9 @@ def planted_lines() -> list[str]:
         # Blank lines, then at least two lines of each reason to be rejected.
         *("", "", "null", '"app_loaded"', '{"event":"app_loaded"', '{"event":"a"}{}'),
         *("{}", '{"event":"","event_name":null}', '{"event":"app_loaded"}'),
-        *app("app_loaded", 905, "2021-02-30T10:00:00Z", 1606780800, "2020-12-01", None),
+        *app("app_loaded", 905, "2021-02-30T10:00:00Z", "2020-12-01", None),
         *app("app_loaded", 905, "1969-12-31T23:59:59Z", "2100-01-01T00:00:00Z"),
+        *app("app_loaded", 905, "1999-12-31T23:59:59Z", 4102444800, ""),
         *(app("app_loaded", bad, noon)[0] for bad in (1.5, "abc", 2**63, True, "")),
         *(played("", noon) + played("", noon, user_id=None)),
         *(played("rejected", noon, value=bad)[0] for bad in (-1, -0.5, "12", True)),

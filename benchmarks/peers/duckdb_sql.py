@@ -35,7 +35,7 @@ FROM (
         }}
     )
 )
-WHERE instant >= '1970-01-01' AND instant < '2100-01-01' AND CASE
+WHERE instant >= '2000-01-01' AND instant < '2100-01-01' AND CASE
     WHEN event_name IS NULL THEN event IN ('registered', 'app_loaded')
         AND regexp_full_match(initiator_id, '-?[0-9]+|"[0-9]+"')
         AND try_cast(trim(initiator_id, '"') AS BIGINT) IS NOT NULL

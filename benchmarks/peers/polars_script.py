@@ -72,7 +72,7 @@ def read_events(source: Path) -> pl.DataFrame:
         )
         .filter(
             instant.is_between(
-                pl.datetime(1970, 1, 1, time_zone="UTC"),
+                pl.datetime(2000, 1, 1, time_zone="UTC"),
                 pl.datetime(2100, 1, 1, time_zone="UTC"),
                 closed="left",
             ),

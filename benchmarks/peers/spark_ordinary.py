@@ -30,7 +30,7 @@ def read_events(spark: SparkSession, source: Path) -> DataFrame:
         *("user_id", "video_id", "session_id"),
     )
     time = F.expr("CASE WHEN length(timestamp) >= 19 THEN timestamp END")
-    in_range = "time >= '1970-01-01' AND time < '2100-01-01'"
+    in_range = "time >= '2000-01-01' AND time < '2100-01-01'"
     return (
         spark.read.text(str(source / "events-*.jsonl"))
         .where(F.col("value").rlike(IS_OBJECT))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ class Judge:
     """Judges lines, and hides addresses and ids before anything is stored."""
 
     pseudonym_key: str | None
+    first_micros: int
+    until_micros: int
 
     def __call__(self, lines: "DataFrame", rewrite: Rewrite) -> "DataFrame":
         from jobs.events_split import model
@@ -45,7 +48,8 @@ class Judge:
         if key:
             hides |= dict.fromkeys(IDS, pseudonym(key))
             hides["initiator_id"] = number_pseudonym(key)
-        return rewrite(model.judge(lines), hides)
+        judged = model.judge(lines, self.first_micros, self.until_micros)
+        return rewrite(judged, hides)
 
 
 def run(run: Run, settings: EventsSplitSettings) -> JobResult:
@@ -58,7 +62,9 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     from jobs.events_split import model
 
     inputs = find_inputs(run.settings.input_data_path, run.prefix)
-    judge = Judge(settings.pseudonym_key)
+    started = datetime.fromisoformat(run.ledger.started)
+    limits = settings.limits(run.settings.reporting_timezone, started)
+    judge = Judge(settings.pseudonym_key, *limits)
     judged = run.engine.read_lines(inputs.event_files, FIELDS, judge)
     tally = run.engine.collect(model.tally(judged), model.Tally)
     _require_lines(tally, inputs)

@@ -38,15 +38,32 @@ _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?\z"
 _INT_RANGE = (-(2**31), 2**31 - 1)
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+# The usual spelling of a date and time. Any other takes longer to read.
 _CLOCK = rf"{_DAY}[T ]{_TIME}:[0-5][0-9](\.[0-9]+)?"
-# Both engines read offsets of less than 18 hours.
 _ZONE = r"(Z|[+-](0[0-9]|1[0-7]):[0-5][0-9])"
-_MICROS_UNTIL_2100 = 4_102_444_800_000_000
+_BETWEEN = r"([Tt]|[ \t]+)"
+_OTHER_END = (
+    r"([.,][0-9]+)?)?[ \t]?(Z|z|UTC|GMT|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?[ \t]*\z"
+)
+_OTHER_SPELLING = rf"^[ \t]*{_DAY}{_BETWEEN}{_TIME}(:[0-5][0-9]{_OTHER_END}"
+_BASIC_SPELLING = (
+    rf"^[ \t]*[0-9]{{8}}{_BETWEEN}([01][0-9]|2[0-3])[0-5][0-9]([0-5][0-9]{_OTHER_END}"
+)
+_BLANK = r"^[ \t]*\z"
+_NUMBER_SINCE_1970 = r"^[ \t]*-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?[ \t]*\z"
+_FIRST_MICROS = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
+_LAST_MICROS = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 _TWO_TO_THE_63 = float(2**63)
 
 
-def judge(lines: DataFrame) -> DataFrame:
+def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
     """One row per line, with the reason if the line is rejected.
+
+    Args:
+        lines: the lines.
+        first_micros: the first instant that a line may have, in microseconds since
+            1970.
+        until_micros: the first instant after it that a line may not have.
 
     Columns: reason (NULL if the line is accepted), raw and source_file (of rejected
     lines only), instant TIMESTAMP, initiator_id and value BIGINT, user_id and the other
@@ -55,7 +72,7 @@ def judge(lines: DataFrame) -> DataFrame:
     """
     return (
         lines.transform(with_typed_fields)
-        .withColumn("reason", rejection())
+        .withColumn("reason", rejection(first_micros, until_micros))
         .select(
             "reason",
             F.when(is_rejected(), F.col("raw")).alias("raw"),
@@ -74,30 +91,30 @@ def with_typed_fields(lines: DataFrame) -> DataFrame:
 
     A field that breaks its rule is NULL. The column number keeps the text of value.
     """
-    return (
-        lines.select(
-            "raw",
-            "source_file",
-            "is_object",
-            F.col("timestamp").alias("written_time"),
-            whole_number("initiator_id").alias("initiator_id"),
-            whole_seconds("value").alias("value"),
-            empty_as_null("value").alias("number"),
-            empty_as_null("user_id").alias("user_id"),
-            *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
-        )
-        .withColumn("instant", instant("written_time"))
-        .withColumn("instant", F.when(is_in_range("instant"), F.col("instant")))
-    )
+    return lines.select(
+        "raw",
+        "source_file",
+        "is_object",
+        empty_as_null("timestamp").alias("written_time"),
+        whole_number("initiator_id").alias("initiator_id"),
+        whole_seconds("value").alias("value"),
+        empty_as_null("value").alias("number"),
+        empty_as_null("user_id").alias("user_id"),
+        *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
+    ).transform(with_instant)
 
 
-def rejection() -> Column:
+def rejection(first_micros: int, until_micros: int) -> Column:
     """The reason of the first rule that a line breaks; NULL if it breaks none."""
+    is_missing = F.col("written_time").isNull() | F.col("written_time").rlike(_BLANK)
     return (
         F.when(~F.col("is_object"), F.lit("malformed_json"))
         .when(~is_playback_event() & F.col("event").isNull(), F.lit("missing_event"))
         .when(is_ignored_app_event(), F.lit(None))
+        .when(is_missing, F.lit("missing_timestamp"))
         .when(F.col("instant").isNull(), reason_of("timestamp"))
+        .when(F.unix_micros("instant") < first_micros, F.lit("past_timestamp"))
+        .when(F.unix_micros("instant") >= until_micros, F.lit("future_timestamp"))
         .when(
             ~is_playback_event() & F.col("initiator_id").isNull(),
             reason_of("initiator_id"),
@@ -157,44 +174,97 @@ def empty_as_null(name: str) -> Column:
     return F.nullif(F.col(name), F.lit(""))
 
 
-def instant(name: str) -> Column:
-    """An ISO 8601 date and time as an instant; NULL for any other text.
+def with_instant(lines: DataFrame) -> DataFrame:
+    """The lines with the instant of written_time; NULL for a text that has none.
 
-    A time without an offset is in UTC. Its fraction is cut to microseconds.
+    This is a date and time, or a number since 1970. A time without an offset is in UTC.
+    A fraction is cut to microseconds.
     """
-    text = F.col(name)
-    digits = f"regexp_extract({name}, '^.{{19}}[.0-9]*', 0)"
-    in_utc, digits_in_utc = (
-        f"try_cast(concat({clock}, 'Z') as timestamp)" for clock in (name, digits)
+    text = F.col("written_time")
+    usual = (
+        F.when(text.rlike(rf"^{_CLOCK}{_ZONE}\z"), text)
+        .when(text.rlike(rf"^{_CLOCK}\z"), F.concat(text, F.lit("Z")))
+        .when(text.rlike(_OTHER_SPELLING), in_usual_spelling("written_time"))
+        .when(text.rlike(_BASIC_SPELLING), in_usual_spelling("written_time", True))
     )
-    return (
+    return lines.withColumn("usual_time", usual).withColumn(
+        "instant",
         F.when(
-            text.rlike(rf"^{_CLOCK}{_ZONE}\z"), F.expr(f"try_cast({name} as timestamp)")
+            F.col("usual_time").isNotNull(),
+            F.expr("try_cast(usual_time as timestamp)"),
+        ).when(text.rlike(_NUMBER_SINCE_1970), since_1970("written_time")),
+    )
+
+
+def in_usual_spelling(name: str, is_basic: bool = False) -> Column:
+    """A date and time as ``2021-01-05T10:00:00.50Z``.
+
+    Args:
+        name: the column of the text.
+        is_basic: whether the text is in ISO 8601's basic form, ``20210105T100000Z``.
+    """
+    text = f"trim(BOTH ' \t' FROM {name})"
+    if is_basic:
+        day = "-".join(f"', substr({text}, {at}), '" for at in ("1, 4", "5, 2", "7, 2"))
+        day = f"concat('{day}')"
+        rest = f"trim(LEADING 'Tt \t' FROM substr({text}, 9))"
+        has_seconds = f"{rest} RLIKE '^[0-9]{{6}}'"
+        clock = f"concat(substr({rest}, 1, 2), ':', substr({rest}, 3, 2))"
+        seconds, tails = f"substr({rest}, 5, 2)", (7, 5)
+    else:
+        day = f"substr({text}, 1, 10)"
+        rest = f"trim(LEADING 'Tt \t' FROM substr({text}, 11))"
+        has_seconds = f"substr({rest}, 6, 1) = ':'"
+        clock = f"substr({rest}, 1, 5)"
+        seconds, tails = f"substr({rest}, 7, 2)", (9, 6)
+    tail = (
+        f"CASE WHEN {has_seconds} THEN substr({rest}, {tails[0]})"
+        f" ELSE substr({rest}, {tails[1]}) END"
+    )
+    zone = f"regexp_extract({tail}, '[A-Za-z+-].*$', 0)"
+    return F.expr(
+        f"concat({day}, 'T', {clock}, ':',"
+        f" CASE WHEN {has_seconds} THEN {seconds} ELSE '00' END,"
+        f" '.', regexp_extract({tail}, '^[.,]([0-9]+)', 1), '0',"
+        f" CASE WHEN {zone} RLIKE '^[+-]' THEN concat(substr({zone}, 1, 3), ':',"
+        f" CASE WHEN length({zone}) > 3 THEN substr({zone}, length({zone}) - 1)"
+        " ELSE '00' END) ELSE 'Z' END)"
+    )
+
+
+def since_1970(name: str) -> Column:
+    """A number of seconds, or of a smaller unit if the number is too large for that.
+
+    A number beyond all dates is the first or the last instant of the calendar.
+    """
+    text = f"trim(BOTH ' \t' FROM {name})"
+    # A cast rounds, so further digits are cut before. This has no digits if there is an
+    # exponent.
+    cut = f"regexp_extract({text}, '^(-?[0-9]+([.][0-9]{{1,18}})?)[0-9]*$', 1)"
+    number = f"try_cast(coalesce(nullif({cut}, ''), {text}) as decimal(38, 18))"
+    seconds, milliseconds, microseconds, nanoseconds = (
+        f"cast(floor({units}) as bigint)"
+        for units in (
+            f"{number} * 1000000",
+            f"{number} * 1000",
+            number,
+            f"cast(floor({number}) as decimal(38, 3)) * 0.001",
         )
-        .when(text.rlike(rf"^{_CLOCK}\z"), F.expr(in_utc))
-        .when(
-            text.rlike(rf"^{_CLOCK}[+-]{_TIME}\z"),
-            F.expr(f"timestampadd(MINUTE, -({minutes_east(name)}), {digits_in_utc})"),
-        )
     )
-
-
-def minutes_east(name: str) -> str:
-    """SQL for the minutes of an offset ``±HH:MM`` at the end of a text."""
-    sign, hours, minutes = (
-        f"regexp_extract({name}, '([+-])([0-9]+):([0-9]+)$', {group})"
-        for group in (1, 2, 3)
+    micros = (
+        f"CASE WHEN {number} < 1e11 THEN {seconds}"
+        f" WHEN {number} < 1e14 THEN {milliseconds}"
+        f" WHEN {number} < 1e17 THEN {microseconds} ELSE {nanoseconds} END"
     )
-    return " + ".join(
-        f"{times} * cast(concat({sign}, {digits}) as int)"
-        for times, digits in ((60, hours), (1, minutes))
+    is_negative = f"{text} LIKE '-%'"
+    within = (
+        f"CASE WHEN {number} > -1e11 AND {number} < 1e20"
+        f" THEN {micros}"
+        f" WHEN {is_negative} THEN {_FIRST_MICROS} ELSE {_LAST_MICROS} END"
     )
-
-
-def is_in_range(name: str) -> Column:
-    """Whether an instant is in 1970-01-01 to 2099-12-31, in UTC."""
-    micros = F.unix_micros(name)
-    return (micros >= 0) & (micros < _MICROS_UNTIL_2100)
+    clamped = f"greatest({_FIRST_MICROS}, least({_LAST_MICROS}, {within}))"
+    epoch = "cast('1970-01-01T00:00:00Z' as timestamp)"
+    return F.expr(f"timestampadd(MICROSECOND, {clamped}, {epoch})")
 
 
 def whole_number(name: str) -> Column:

@@ -16,7 +16,7 @@ from jobs.errors import InputError, RunError, SettingError
 from jobs.settings import PARQUET
 from jobs.tables import TABLES, Table
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when a table's rows or columns change. Version 0.1 wrote no number."""
 
 

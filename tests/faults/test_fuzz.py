@@ -136,6 +136,9 @@ def expected(content: bytes) -> set[tuple[object, ...]]:
     return found
 
 
+# The limits of the reference, if no other limits are given.
+LIMITS = (0, micros("2100-01-01T00:00:00Z"))
+
 STORED = {
     "user_registration": ("initiator_id", "channel"),
     "app_loaded": ("initiator_id", "device_type"),
@@ -155,7 +158,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
         find_inputs(str(folder), folder / "out").event_files,
         FIELDS,
         lambda lines, _: lines.transform(model.with_typed_fields)
-        .withColumn("reason", model.rejection())
+        .withColumn("reason", model.rejection(*LIMITS))
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})
         .withColumns(
             {"line": F.col("raw"), "raw": F.when(model.is_rejected(), F.col("raw"))}

@@ -28,12 +28,18 @@ Row = dict[str, Any]
 EVENT_FILE = re.compile(r"(?s).*\.(json|jsonl|ndjson)(\.gz)?")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TIMESTAMP = re.compile(
-    DAY.pattern + r"[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
-    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})(T|t|[ \t]+)"
+    r"(?P<clock>[0-9]{2}:[0-9]{2}(:[0-9]{2})?)([.,](?P<fraction>[0-9]+))?"
+    r"([ \t]?(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?))?"
 )
+BASIC_TIMESTAMP = re.compile(
+    r"(?P<date>[0-9]{8})(T|t|[ \t]+)"
+    r"(?P<clock>[0-9]{4}([0-9]{2})?)([.,](?P<fraction>[0-9]+))?"
+    r"([ \t]?(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?))?"
+)
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"-?[0-9]+")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 THREE_DAYS = timedelta(hours=72)
 
@@ -61,6 +67,8 @@ class ReferenceSettings:
     conversion_mode: str = "first"
     conversion_week_offset: int = 1
     retention_weeks: int = 12
+    data_from: str = "1970-01-01"
+    data_until: str = "2100-01-01"
 
 
 class Counts(TypedDict):
@@ -106,7 +114,7 @@ def reference_tables(
         for raw in event_lines(source_file, content):
             read += 1
             try:
-                table, event = judge(raw)
+                table, event = judge(raw, settings)
                 events[table].append(event)
             except Ignored as name:
                 ignored[str(name)] += 1
@@ -188,13 +196,15 @@ def shown(line: str) -> str:
     return concealing(None)(text) or ""
 
 
-def judge(line: str) -> tuple[str, Row]:
+def judge(
+    line: str, settings: ReferenceSettings = ReferenceSettings()
+) -> tuple[str, Row]:
     """The table of a line and its row; raises Ignored or Rejected."""
     fields = json_object(line)
     event = text(fields, "event")
     if text(fields, "event_name") is not None:
         row: Row = {name: text(fields, name) for name in PLAYBACK}
-        row["timestamp"] = instant(fields)
+        row["timestamp"] = instant(fields, settings)
         row["user_id"] = user_id(fields)
         row["value"] = whole_seconds(fields)
         return "playback_events", row
@@ -202,7 +212,7 @@ def judge(line: str) -> tuple[str, Row]:
         raise Rejected("missing_event")
     if event not in ("registered", "app_loaded"):
         raise Ignored(event)
-    row = {"event": event, "time": instant(fields)}
+    row = {"event": event, "time": instant(fields, settings)}
     row["initiator_id"] = initiator_id(fields)
     if event == "registered":
         return "user_registration", row | {"channel": text(fields, "channel")}
@@ -279,18 +289,77 @@ def text(fields: Row, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def instant(fields: Row) -> datetime:
-    """The timestamp in UTC; Python cuts a long fraction to microseconds, too."""
-    written = text(fields, "timestamp") or ""
-    try:
-        at = datetime.fromisoformat(written) if TIMESTAMP.fullmatch(written) else None
-    except ValueError:  # There is no such day.
-        at = None
-    if at is not None and at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    if at is None or not EPOCH <= at < END_OF_TIME:
+def instant(fields: Row, settings: ReferenceSettings) -> datetime:
+    """The timestamp in UTC, within the limits of the data."""
+    written = text(fields, "timestamp")
+    if isinstance(fields.get("timestamp"), list | Pairs):
         raise Rejected("invalid_timestamp")
-    return at.astimezone(UTC)
+    if written is None or not written.strip(" \t"):
+        raise Rejected("missing_timestamp")
+    micros = micros_of(written.strip(" \t"))
+    if micros is None:
+        raise Rejected("invalid_timestamp")
+    zone = ZoneInfo(settings.reporting_timezone)
+    if micros < micros_of_day(settings.data_from, zone):
+        raise Rejected("past_timestamp")
+    if micros >= micros_of_day(settings.data_until, zone):
+        raise Rejected("future_timestamp")
+    return EPOCH + micros * MICROSECOND
+
+
+def micros_of_day(day: str, zone: ZoneInfo) -> int:
+    """Microseconds from 1970 to the first midnight of a day."""
+    midnight = datetime.fromisoformat(day).replace(tzinfo=zone)
+    return (midnight.astimezone(UTC) - EPOCH) // MICROSECOND
+
+
+def micros_of(written: str) -> int | None:
+    """Microseconds since 1970 of an instant; None if it is written in no known way."""
+    if NUMBER.fullmatch(written):
+        return micros_of_number(Decimal(written))
+    found = TIMESTAMP.fullmatch(written) or BASIC_TIMESTAMP.fullmatch(written)
+    if not found:
+        return None
+    year, month, day = (
+        int(part) for part in re.findall("^....|..", found["date"].replace("-", ""))
+    )
+    hour, minute, *seconds = (
+        int(part) for part in re.findall("..", found["clock"].replace(":", ""))
+    )
+    if found["fraction"] and not seconds:
+        return None
+    # Python knows no year 0, which was a leap year, as all years 400 later are.
+    later = year < 1
+    try:
+        at = datetime(year + 400 * later, month, day, hour, minute, sum(seconds))
+    except ValueError:  # There is no such day or time.
+        return None
+    micros = (at.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+    micros -= later * 146_097 * 86_400_000_000
+    micros += int(f"{found['fraction'] or ''}000000"[:6])
+    return (
+        None
+        if (east := minutes_east(found["zone"])) is None
+        else (micros - east * 60_000_000)
+    )
+
+
+def minutes_east(zone: str | None) -> int | None:
+    """The minutes of an offset; None if it has 18 hours or more, or 60 minutes."""
+    if zone is None or zone in ("Z", "z", "UTC", "GMT"):
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or "0")
+    if hours >= 18 or minutes >= 60:
+        return None
+    return (hours * 60 + minutes) * (-1 if zone[0] == "-" else 1)
+
+
+def micros_of_number(number: Decimal) -> int:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, by their size."""
+    for limit, unit in ((11, 1_000_000), (14, 1000), (17, 1)):
+        if number < 10**limit:
+            return math.floor(max(number, Decimal(-(10**17))) * unit)
+    return math.floor(min(number, Decimal(10**25)) / 1000)
 
 
 def initiator_id(fields: Row) -> int:
