@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         columns, rows = read_snapshot(
             settings.prefix,
             lambda tables: answer(
-                as_of(tables, given.as_of) if given.as_of else tables,
+                tables if given.as_of is None else as_of(tables, given.as_of),
                 given.query,
                 settings.reporting_timezone,
                 as_json=given.json,

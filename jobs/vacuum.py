@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(note)
             for table, files in vacuum(writer.tables, own.vacuum_days):
                 print(f"{table.name}: {files:,} files of earlier runs removed")
-            oldest = oldest_run(writer.tables.current())
-        print(
-            f"The oldest run that can be read is {oldest}."
-            if oldest
-            else "There are no Delta tables, so there is nothing to remove."
-        )
+            newest = writer.tables.current()
+            oldest = oldest_run(newest)
+        if not any(r.delta_version is not None for r in newest.state.tables.values()):
+            print("There are no Delta tables, so there is nothing to remove.")
+        elif oldest:
+            print(f"The oldest run that can be read is {oldest}.")
     except (Exception, KeyboardInterrupt) as error:
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RunError) else 1

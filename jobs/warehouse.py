@@ -57,7 +57,10 @@ def stage_warehouse(run: Run) -> str:
 
 
 def _query(table: Table, files: TableFiles) -> str:
-    if not files.files:
+    is_folder = files.folder.name == f"format={PARQUET}"
+    # A Delta table has no file without rows.
+    listed = [file for file in files.files if file.rows]
+    if not is_folder and not listed:
         return no_rows_query(table)
     columns = [cast(identifier(column.name), column) for column in table.columns]
     if table.partition:
@@ -67,11 +70,11 @@ def _query(table: Table, files: TableFiles) -> str:
         value = f"regexp_extract(filename, '/{name}=([^/]*)/[^/]*$', 1)"
         columns.append(cast(value, table.partition))
     below = f"{table.name}/{files.folder.name}"
-    if files.folder.name == f"format={PARQUET}":
+    if is_folder:
         paths = f"{_FOLDER} || {text(f'{below}/**/*.parquet')}"
     else:
         # The folder of a Delta table also has files of earlier runs.
-        paths = ", ".join(text(f"{below}/{file.path}") for file in files.files)
+        paths = ", ".join(text(f"{below}/{file.path}") for file in listed)
         paths = f"list_transform([{paths}], lambda path: {_FOLDER} || path)"
     return (
         f"SELECT {', '.join(columns)} FROM read_parquet({paths},"

@@ -13,14 +13,15 @@ import errno
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from jobs.engine.base import DataFile, TableFiles
 from jobs.engine.duckdb.tables import delta_statistics
-from jobs.errors import RunError
+from jobs.errors import InputError, RunError, SettingError
 from jobs.publishing.formats import (
     Change,
     ConflictError,
@@ -62,7 +63,6 @@ _TYPES = {
 _CONFIGURATION: Mapping[str, str | None] = {"delta.checkpointInterval": "10"}
 
 # Only vacuum() shortens a log, since a query can read any run that the log has.
-_DAYS_OF_LOG = 30  # the default of delta.logRetentionDuration
 _KEEPS_LOG = PostCommitHookProperties(cleanup_expired_logs=False)
 
 
@@ -78,6 +78,18 @@ class DeltaFormat:
 
     prefix: Path
     found: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a prefix that deltalake would take for another one.
+
+        Raises:
+            SettingError: deltalake decodes the path, whose %20 stands for itself.
+        """
+        if re.search("%[0-9A-Fa-f]{2}", str(self.prefix)):
+            raise SettingError(
+                f"OUTPUT_DATA_PATH_PREFIX={self.prefix}: for Delta tables it takes a"
+                " path in which no two hexadecimal digits follow a %"
+            )
 
     def begin(self, tables: Iterable[Table]) -> None:
         """Note the versions that the tables have when a run begins."""
@@ -111,25 +123,12 @@ class DeltaFormat:
 
     def publish(self, records: Mapping[Table, TableRecord], scratch: Path) -> None:
         try:
-            missing = {
-                table: record
-                for table, record in records.items()
-                if not self._has_commit(table, record)
-            }
-            statistics = delta_statistics(
-                {
-                    table: TableFiles(self._folder(table), record.files)
-                    for table, record in missing.items()
-                }
-            )
-            for table, record in missing.items():
-                self._commit(table, record, statistics.get(table, {}))
-        except ConflictError:
+            self._commit_all(records)
+        except (NotPublishedError, InputError) as error:
             self._undo(records)
-            raise
-        except DeltaError as error:
-            self._undo(records)
-            raise NotPublishedError(_in_one_line(error)) from error
+            if isinstance(error, NotPublishedError):
+                raise
+            raise NotPublishedError(str(error)) from error
         except OSError as error:
             if any(self._has_commit(*each) for each in records.items()):
                 raise OSError(_in_one_line(error)) from error
@@ -138,18 +137,22 @@ class DeltaFormat:
     def discard(self, scratch: Path) -> None:
         for table in TABLES:
             staging = staging_folder(scratch, table, DELTA)
-            for path in staging.rglob("*.parquet"):
-                linked = self._folder(table) / path.relative_to(staging)
-                linked.unlink(missing_ok=True)
+            linked = [path.relative_to(staging) for path in staging.rglob("*.parquet")]
+            if linked:
+                # Another program may have changed the table after the run's commit. Its
+                # commit then stays, and names files of the run.
+                in_log = self._named(table)
+                for path in linked:
+                    if str(path) not in in_log:
+                        (self._folder(table) / path).unlink(missing_ok=True)
 
     def problem(self, table: Table, record: TableRecord) -> str | None:
-        in_log = {file.path for file in self.files(table)}
-        if in_log == {file.path for file in record.files}:
+        if self._named(table) == {file.path for file in record.files}:
             return None
         return (
-            f"its log in {self._folder(table)} names other files than the record of the"
-            f" run, so another program has changed the table: run {table.written_by} to"
-            " make it anew"
+            f"its log in {self._folder(table)} does not name the files of the record of"
+            " the run, so another program has changed the table: run"
+            f" {table.written_by} to make it anew"
         )
 
     def files(self, table: Table, version: int | None = None) -> tuple[DataFile, ...]:
@@ -159,9 +162,9 @@ class DeltaFormat:
             FileNotFoundError: the log no longer has this version.
         """
         try:
-            opened = DeltaTable(self._folder(table), version=version)
+            opened = DeltaTable(self._uri(table), version=version)
         except DeltaError as error:
-            raise FileNotFoundError(errno.ENOENT, str(error)) from error
+            raise FileNotFoundError(errno.ENOENT, _in_one_line(error)) from error
         actions = opened.get_add_actions()
         columns = ("path", "num_records", "size_bytes")
         values = (actions.column(name).to_pylist() for name in columns)
@@ -172,33 +175,74 @@ class DeltaFormat:
         paths = self._folder(table).rglob("*.parquet")
         return sum(path.stat().st_size for path in paths)
 
-    def vacuum(self, table: Table, record: TableRecord, days: int) -> int:
+    def run_of(self, table: Table, version: int) -> str | None:
+        """The run that committed a version of a table, if the log has its commit."""
+        path = self._log(table) / f"{version:020}.json"
+        try:
+            actions = [json.loads(line) for line in path.read_text().splitlines()]
+        except (FileNotFoundError, ValueError):
+            return None
+        run_ids = (action.get("commitInfo", {}).get("runId") for action in actions)
+        return next(filter(None, run_ids), None)
+
+    def vacuum(self, table: Table, versions: Collection[int], days: int) -> int:
         """Remove the files of old versions; returns the number of data files.
 
         Args:
             table: the table.
-            record: its record; the files that it names stay.
-            days: the files of a version that was the newest in these days stay.
+            versions: the versions whose files and commits stay.
+            days: files that were removed from the table in these days stay, too.
+
+        Raises:
+            RunError: its log cannot be read.
         """
         folder = self._folder(table)
-        opened = DeltaTable(folder)
-        removed = opened.vacuum(
-            retention_hours=24 * days,
-            dry_run=False,
-            enforce_retention_duration=False,
-            full=True,
-            keep_versions=[record.delta_version or 0],
-            post_commithook_properties=_KEEPS_LOG,
-        )
-        if days <= _DAYS_OF_LOG:
-            DeltaTable(folder).cleanup_metadata()
+        try:
+            opened = DeltaTable(self._uri(table))
+            remove = partial(
+                opened.vacuum,
+                retention_hours=24 * days,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=sorted(versions),
+                post_commithook_properties=_KEEPS_LOG,
+            )
+            found = {path for path in remove(dry_run=True) if (folder / path).exists()}
+            # This adds two commits to the log.
+            if found:
+                remove(dry_run=False)
+        except DeltaError as error:
+            raise self._unreadable(table, error) from error
+        self._shorten_log(table, min(versions))
         for path in folder.glob("*=*"):
             with suppress(OSError):  # it has files
                 path.rmdir()
-        return len({*removed})
+        return len(found)
+
+    def _shorten_log(self, table: Table, oldest: int) -> None:
+        """Remove the commits before the last checkpoint that the oldest version has."""
+        checkpoints = (
+            _version(p) for p in self._log(table).glob("*.checkpoint.parquet")
+        )
+        first = max((v for v in checkpoints if v <= oldest), default=0)
+        for path in self._log(table).glob("0*"):
+            if _version(path) < first:
+                path.unlink()
 
     def _folder(self, table: Table) -> Path:
         return published_folder(self.prefix, table, DELTA)
+
+    def _log(self, table: Table) -> Path:
+        return self._folder(table) / "_delta_log"
+
+    def _uri(self, table: Table) -> str:
+        return self._folder(table).as_uri()
+
+    def _named(self, table: Table) -> set[str]:
+        """The paths of the files that the log names; none if it cannot be read."""
+        with suppress(FileNotFoundError):
+            return {file.path for file in self.files(table)}
+        return set()
 
     def _newest(self, table: Table) -> int:
         """The newest version of a table; -1 if there is no table.
@@ -206,16 +250,18 @@ class DeltaFormat:
         Raises:
             RunError: its log cannot be read.
         """
-        folder = self._folder(table)
         try:
-            return DeltaTable(folder).version()
+            return DeltaTable(self._uri(table)).version()
         except TableNotFoundError:
             return -1
         except DeltaError as error:
-            raise RunError(
-                f"{folder}: its log cannot be read ({_in_one_line(error)}); if you"
-                " remove the folder, a run of the whole pipeline makes all tables anew"
-            ) from error
+            raise self._unreadable(table, error) from error
+
+    def _unreadable(self, table: Table, error: DeltaError) -> RunError:
+        return RunError(
+            f"{self._folder(table)}: its log cannot be read ({_in_one_line(error)}); if"
+            " you remove the folder, a run of the whole pipeline makes all tables anew"
+        )
 
     def _has_commit(self, table: Table, record: TableRecord) -> bool:
         """Whether the log has the commit of a run.
@@ -223,27 +269,55 @@ class DeltaFormat:
         Raises:
             ConflictError: it has the commit of another program in its place.
         """
-        path = self._folder(table) / "_delta_log" / f"{record.delta_version:020}.json"
-        try:
-            actions = [json.loads(line) for line in path.read_text().splitlines()]
-        except FileNotFoundError:
+        assert record.delta_version is not None
+        run_id = self.run_of(table, record.delta_version)
+        path = self._log(table) / f"{record.delta_version:020}.json"
+        if run_id is None and not path.exists():
             return False
-        run_ids = [action.get("commitInfo", {}).get("runId") for action in actions]
-        if record.run_id not in run_ids:
+        if run_id != record.run_id:
             raise ConflictError(
                 f"{table.name}: another program has changed it since the run began"
             )
         return True
 
+    def _commit_all(self, records: Mapping[Table, TableRecord]) -> None:
+        """Make the commits that are missing.
+
+        Raises:
+            NotPublishedError: a commit cannot be made.
+            InputError: a data file cannot be read.
+        """
+        for table, record in records.items():
+            assert record.delta_version is not None
+            if self.run_of(table, record.delta_version + 1) == _undo_of(record):
+                raise NotPublishedError(f"{table.name}: its commit was undone")
+        missing = {
+            table: record
+            for table, record in records.items()
+            if not self._has_commit(table, record)
+        }
+        statistics = delta_statistics(
+            {
+                table: TableFiles(self._folder(table), record.files)
+                for table, record in missing.items()
+            }
+        )
+        for table, record in missing.items():
+            try:
+                self._commit(table, record, statistics.get(table, {}))
+            except DeltaError as error:
+                if not self._has_commit(table, record):
+                    raise NotPublishedError(
+                        f"{table.name}: its log takes no commit"
+                        f" ({_in_one_line(error)}); if you remove"
+                        f" {self._folder(table)}, a run of the whole pipeline makes the"
+                        " table anew"
+                    ) from error
+
     def _commit(
         self, table: Table, record: TableRecord, statistics: Mapping[str, str]
     ) -> None:
-        """Add the files of a record to a table, and remove all others.
-
-        Raises:
-            ConflictError: another program has changed the table.
-        """
-        folder = self._folder(table)
+        """Add the files of a record to a table, and remove all others."""
         by = [table.partition.name] if table.partition else []
         now = time.time_ns() // 1_000_000
         added = [
@@ -258,31 +332,27 @@ class DeltaFormat:
             for file in record.files
         ]
         commit = _commit_of(record.run_id)
-        try:
-            if record.delta_version:
-                before = DeltaTable(folder, version=record.delta_version - 1)
-                before.create_write_transaction(
-                    [*added],
-                    "overwrite",
-                    _schema(table),
-                    by,
-                    commit_properties=commit,
-                    post_commithook_properties=_KEEPS_LOG,
-                )
-            else:
-                create_table_with_add_actions(
-                    str(folder),
-                    _schema(table),
-                    added,
-                    partition_by=by,
-                    name=table.name,
-                    configuration=_CONFIGURATION,
-                    commit_properties=commit,
-                    post_commithook_properties=_KEEPS_LOG,
-                )
-        except DeltaError:
-            if not self._has_commit(table, record):
-                raise
+        if record.delta_version:
+            before = DeltaTable(self._uri(table), version=record.delta_version - 1)
+            before.create_write_transaction(
+                [*added],
+                "overwrite",
+                _schema(table),
+                by,
+                commit_properties=commit,
+                post_commithook_properties=_KEEPS_LOG,
+            )
+        else:
+            create_table_with_add_actions(
+                self._uri(table),
+                _schema(table),
+                added,
+                partition_by=by,
+                name=table.name,
+                configuration=_CONFIGURATION,
+                commit_properties=commit,
+                post_commithook_properties=_KEEPS_LOG,
+            )
 
     def _undo(self, records: Mapping[Table, TableRecord]) -> None:
         """Give tables that were committed the files that they had before.
@@ -296,14 +366,16 @@ class DeltaFormat:
             with suppress(ConflictError):
                 if not self._has_commit(table, record):
                     continue
-                opened = DeltaTable(self._folder(table))
+                opened = DeltaTable(self._uri(table))
                 if opened.version() != record.delta_version:
                     continue
-                commit = _commit_of(f"undo of {record.run_id}")
+                commit = _commit_of(_undo_of(record))
                 try:
                     if record.delta_version:
                         opened.restore(
-                            record.delta_version - 1, commit_properties=commit
+                            record.delta_version - 1,
+                            ignore_missing_files=True,
+                            commit_properties=commit,
                         )
                     else:
                         opened.create_write_transaction(
@@ -313,6 +385,15 @@ class DeltaFormat:
                     raise OSError(_in_one_line(error)) from error
 
 
+def _version(path: Path) -> int:
+    """The version of a file in a log."""
+    return int(path.name.split(".")[0])
+
+
+def _undo_of(record: TableRecord) -> str:
+    return f"undo of {record.run_id}"
+
+
 def _commit_of(run_id: str) -> CommitProperties:
     """The properties of a commit that is made on the version that was read."""
     # By default, deltalake tries again on the version of another writer.
@@ -320,8 +401,9 @@ def _commit_of(run_id: str) -> CommitProperties:
 
 
 def _in_one_line(error: Exception) -> str:
-    """The message of an error, without the colours and lines that deltalake gives."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    """The message of an error, without the colours and frames that deltalake gives."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return text.split(" 0: <")[0]
 
 
 def _schema(table: Table) -> Schema:

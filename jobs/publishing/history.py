@@ -1,6 +1,8 @@
 """Earlier runs of Delta tables: reading their tables, and removing their files."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 
 from jobs.engine.base import TableFiles
 from jobs.errors import SettingError
@@ -36,17 +38,14 @@ def as_of(newest: Snapshot, run_id: str) -> Snapshot:
 
 
 def oldest_run(newest: Snapshot) -> str | None:
-    """The oldest run whose tables can be read; None if there are no Delta tables."""
+    """The oldest run whose tables can be read; None if there is none."""
     oldest = None
-    ledgers = (newest.prefix / LEDGERS).glob("*.json")
-    for run_id in sorted((path.stem for path in ledgers), reverse=True):
-        ledger = Ledger.read(newest.prefix / LEDGERS / f"{run_id}.json")
-        if ledger and ledger.status == "done":
-            try:
-                _tables_after(newest, run_id)
-            except _GoneError:
-                break
-            oldest = run_id
+    for ledger in reversed(_published_runs(newest)):
+        try:
+            _tables_after(newest, ledger.run_id)
+        except _GoneError:
+            break
+        oldest = ledger.run_id
     return oldest
 
 
@@ -76,13 +75,50 @@ def vacuum(prefix: Prefix, days: int) -> Iterator[tuple[Table, int]]:
 
     Args:
         prefix: the tables. The caller has the lock of the prefix.
-        days: the files of runs that were the newest in these days stay.
+        days: the runs stay that were the newest at some time in these days.
+
+    Raises:
+        RunError: the log of a table cannot be read.
     """
-    records = prefix.current().state.tables
+    newest = prefix.current()
+    runs = _published_runs(newest)
+    since = datetime.now(UTC) - timedelta(days=days)
+    kept = [
+        run
+        for run, later in zip_longest(runs, runs[1:])
+        if later is None or _finished(later) >= since
+    ]
     for table in TABLES:
-        record = records.get(table.name)
-        if record and record.table_format == DELTA:
-            yield table, prefix.delta().vacuum(table, record, days)
+        record = newest.state.tables.get(table.name)
+        if record and record.delta_version is not None:
+            versions = {record.delta_version}
+            for run in kept:
+                version = _version(prefix, table, run)
+                if version is not None:
+                    versions.add(version)
+            yield table, prefix.delta().vacuum(table, versions, days)
+
+
+def _published_runs(newest: Snapshot) -> list[Ledger]:
+    """The ledgers of the runs that have published, the oldest first."""
+    paths = sorted((newest.prefix / LEDGERS).glob("*.json"))
+    ledgers = (Ledger.read(path) for path in paths)
+    return [ledger for ledger in ledgers if ledger and ledger.status == "done"]
+
+
+def _finished(run: Ledger) -> datetime:
+    return datetime.fromisoformat(run.finished or run.started)
+
+
+def _version(prefix: Prefix, table: Table, run: Ledger) -> int | None:
+    """The version of a table after a run, if the log still has it."""
+    provenance = run.tables.get(table.name, {})
+    version = provenance.get("delta_version")
+    if version is None:
+        return None
+    # Another log may be in the place of the one that the run wrote to.
+    is_of_run = prefix.delta().run_of(table, version) == provenance["run_id"]
+    return int(version) if is_of_run else None
 
 
 class _GoneError(Exception):
@@ -90,23 +126,23 @@ class _GoneError(Exception):
 
 
 def _tables_after(newest: Snapshot, run_id: str) -> Snapshot:
-    ledger = Ledger.read(newest.prefix / LEDGERS / f"{run_id}.json")
-    if ledger is None or ledger.status != "done":
+    runs = {run.run_id: run for run in _published_runs(newest)}
+    if run_id not in runs:
         raise _GoneError("there is no such run, or it has published nothing")
+    ledger, prefix = runs[run_id], Prefix(newest.prefix)
     records = {}
     for table in TABLES:
         if table.name not in ledger.tables:
             continue
         provenance = ledger.tables[table.name]
-        version = provenance.get("delta_version")
-        if version is None:
+        if provenance.get("delta_version") is None:
             raise _GoneError("it wrote Parquet tables, which have no earlier versions")
         if provenance["format"] < FORMAT:
             raise _GoneError(f"version {ledger.version} wrote tables of another format")
-        try:
-            files = Prefix(newest.prefix).delta().files(table, version)
-        except FileNotFoundError as error:
-            raise _GoneError(f"the log of {table.name} begins later") from error
+        version = _version(prefix, table, ledger)
+        if version is None:
+            raise _GoneError(f"the log of {table.name} no longer has its commit")
+        files = prefix.delta().files(table, version)
         folder = published_folder(newest.prefix, table, DELTA)
         if missing(TableFiles(folder, files)):
             raise _GoneError("its files were removed by scripts/task vacuum")

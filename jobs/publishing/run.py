@@ -230,7 +230,8 @@ class Writer:
                 raise
         except OSError as error:
             raise RunError(
-                f"OUTPUT_DATA_PATH_PREFIX={prefix} cannot be written: {error.strerror}"
+                f"OUTPUT_DATA_PATH_PREFIX={prefix} cannot be written:"
+                f" {error.strerror or error}"
             ) from error
 
     def publish(self, changes: Sequence[Change], ledger: Ledger) -> None:
@@ -248,11 +249,12 @@ class Writer:
         staged.write_bytes(ledger.as_json())
         try:
             ledger.notes += self.tables.commit(changes, self.scratch)
-            changed = [change.table for change in changes]
-            ledger.notes += notes_on_old_files(self.tables, changed)
         except BaseException:
             ledger.status = "failed"
             raise
+        with suppress(OSError):
+            changed = [change.table for change in changes]
+            ledger.notes += notes_on_old_files(self.tables, changed)
 
     def record_failure(self, ledger: Ledger, error: str) -> None:
         """Write the ledger of a run that has not published.

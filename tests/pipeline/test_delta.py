@@ -6,10 +6,12 @@ import shutil
 import threading
 import time
 from contextlib import closing, suppress
+from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
-from deltalake import DeltaTable, Field, Schema
+from deltalake import CommitProperties, DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 from deltalake.transaction import AddAction, create_table_with_add_actions
@@ -24,6 +26,7 @@ from jobs.publishing.history import as_of, oldest_run
 from jobs.publishing.prefix import Prefix
 from jobs.settings import DELTA, PARQUET
 from jobs.tables import APP_LOADED, USERS, VIDEOS
+from jobs.tables import TABLES as ALL_TABLES
 from tests.support import published as published_files
 from tests.support.prefixes import (
     TABLES,
@@ -336,6 +339,10 @@ def make_older(prefix, days):
                 at = action["deletionTimestamp"]
                 text = text.replace(str(at), str(at - milliseconds))
         path.write_text(text)
+    for path in prefix.glob("_runs/*.json"):
+        ledger = json.loads(path.read_text())
+        finished = datetime.fromisoformat(ledger["finished"]) - timedelta(days=days)
+        path.write_text(json.dumps(ledger | {"finished": finished.isoformat()}))
     for path in prefix.rglob("*.parquet"):
         at = path.stat().st_mtime - milliseconds / 1000
         os.utime(path, (at, at))
@@ -357,6 +364,9 @@ def test_vacuum_keeps_the_runs_that_were_the_newest_in_the_last_days(tmp_path, c
         f"The oldest run that can be read is {runs[1]}.",
     ]
     assert vacuum_in(tmp_path, days=0) == 0
+    assert "users: 2 files" in capsys.readouterr().out
+    assert vacuum_in(tmp_path, days=0) == 0
+    assert "users: 0 files" in capsys.readouterr().out
     newest = Prefix(tmp_path).current()
     assert oldest_run(newest) == runs[3]
     assert [published(tmp_path, table) for table in TABLES] == [["4"]] * 3
@@ -437,7 +447,7 @@ def test_verify_names_a_table_that_another_program_has_changed(tmp_path):
     change_by_another_program(tmp_path, USERS, "by another")
     problem = tables.problem(USERS, records["users"])
     assert problem is not None
-    assert "names other files than the record of the run, so another program" in problem
+    assert "does not name the files of the record of the run, so another" in problem
     assert problem.endswith("run events_split to make it anew")
 
 
@@ -467,7 +477,7 @@ def test_a_commit_that_the_package_refuses_is_undone(tmp_path, monkeypatch):
         changes = [written(writer, table, "new") for table in TABLES]
         monkeypatch.setattr(DeltaTable, "create_write_transaction", refuse)
         with pytest.raises(
-            RunError, match="nothing is published: a feature that is no"
+            RunError, match=r"videos: its log takes no commit \(a feature"
         ):
             publish(writer, *changes)
     monkeypatch.undo()
@@ -501,3 +511,118 @@ def test_the_command_sql_reads_an_earlier_run(tmp_path, capsys, monkeypatch):
     assert vacuum_in(tmp_path / "out", days=0) == 0
     assert sql.main(["--as-of", runs[0], query]) == 2
     assert "were removed by scripts/task vacuum" in capsys.readouterr().err
+
+
+def test_vacuum_keeps_a_run_whose_commit_is_older_than_a_checkpoint(tmp_path, capsys):
+    runs = []
+    for number in range(11):
+        make_older(tmp_path, days=40 if number == 9 else 1)
+        runs.append(publish_all(tmp_path, f"{number}"))
+    log = log_of(tmp_path, USERS) / "_delta_log"
+    assert any(log.glob("*.checkpoint.parquet"))
+    # The run before the last two was the newest until 1 day ago.
+    for days, oldest in ((60, runs[0]), (20, runs[8]), (0, runs[10])):
+        assert vacuum_in(tmp_path, days) == 0
+        newest = Prefix(tmp_path).current()
+        assert oldest_run(newest) == oldest
+        for number in range(runs.index(oldest), 11):
+            paths = as_of(newest, runs[number]).files(USERS).paths
+            assert [*map(content_of, paths)] == [f"{number}"]
+    assert len([*log.glob("*.json")]) < 11
+    publish_all(tmp_path, "next")
+    assert in_published_folder(tmp_path, USERS) == ["next"]
+
+
+def test_a_run_before_the_log_was_made_anew_is_refused(tmp_path):
+    first = publish_all(tmp_path, "1")
+    for table in TABLES:
+        shutil.rmtree(log_of(tmp_path, table))
+    second = publish_all(tmp_path, "2")
+    newest = Prefix(tmp_path).current()
+    with pytest.raises(
+        SettingError, match=f"no longer has its commit; the oldest run .* is {second}"
+    ):
+        as_of(newest, first)
+
+
+@pytest.mark.parametrize("name", ["", ".", "../_runs/{run}", "*", "{run}.json"])
+def test_a_name_that_is_no_run_is_refused(tmp_path, name):
+    run_id = publish_all(tmp_path, "1")
+    with pytest.raises(SettingError, match="there is no such run"):
+        as_of(Prefix(tmp_path).current(), name.format(run=run_id))
+
+
+def test_a_publication_with_a_damaged_file_is_undone(tmp_path, monkeypatch):
+    publish_all(tmp_path, "old")
+    run_id = die_while_publishing(tmp_path, monkeypatch, commits=1)
+    [file] = Prefix(tmp_path).current().files(VIDEOS).paths
+    data = file.read_bytes()
+    file.write_bytes(b"")
+    with delta_writer(tmp_path) as writer:
+        [note] = writer.notes
+    assert note.startswith(
+        f"The publication of run {run_id} was half done, and is undo"
+    )
+    for table in TABLES:
+        assert in_published_folder(tmp_path, table) == ["old"]
+        assert published(tmp_path, table) == ["old"]
+    assert data_file("new") == data
+
+
+def test_an_undo_that_was_cut_short_is_ended(tmp_path, monkeypatch):
+    publish_all(tmp_path, "old")
+    run_id = die_while_publishing(tmp_path, monkeypatch, commits=2)
+    folder = log_of(tmp_path, APP_LOADED)
+    # The run that undoes the publication dies after its first commit.
+    DeltaTable(folder).restore(
+        0, commit_properties=CommitProperties({"runId": f"undo of {run_id}"})
+    )
+    with delta_writer(tmp_path) as writer:
+        [note] = writer.notes
+    assert "and is undone: app_loaded: its commit was undone" in note
+    for table in TABLES:
+        assert in_published_folder(tmp_path, table) == ["old"]
+        assert published(tmp_path, table) == ["old"]
+
+
+def test_files_stay_that_a_later_commit_of_another_program_names(tmp_path, monkeypatch):
+    publish_all(tmp_path, "old")
+    die_while_publishing(tmp_path, monkeypatch, commits=1)
+    change_by_another_program(tmp_path, APP_LOADED, "by another")
+    change_by_another_program(tmp_path, VIDEOS, "by another")
+    writer_of(tmp_path, DELTA).close()
+    assert in_published_folder(tmp_path, APP_LOADED) == ["by another", "new"]
+    assert published(tmp_path, APP_LOADED) == ["old"]
+    publish_all(tmp_path, "next")
+    assert [in_published_folder(tmp_path, table) for table in TABLES] == [["next"]] * 3
+
+
+def test_a_prefix_that_would_be_decoded_is_refused(tmp_path):
+    with pytest.raises(
+        SettingError, match=r"PREFIX=.*100%25: for Delta tables it takes"
+    ):
+        writer_of(tmp_path / "100%25", DELTA, TABLES)
+    writer_of(tmp_path / "100%25").close()
+
+
+@pytest.mark.parametrize("name", ["100%", "ca f\u00e9", "a b'#=?;[x]", "%zz"])
+def test_a_prefix_may_have_any_name(tmp_path, name):
+    prefix = tmp_path / name
+    runs = [publish_all(prefix, content) for content in ("1", "2")]
+    files = as_of(Prefix(prefix).current(), runs[0]).files(USERS)
+    assert [*map(content_of, files.paths)] == ["1"]
+    assert published(prefix, USERS) == ["2"]
+    assert vacuum_in(prefix, days=0) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_warehouse_has_a_view_of_a_table_without_rows(tmp_path):
+    (tmp_path / "in").mkdir()
+    event = {"event": "registered", "timestamp": "2021-01-01T10:00Z", "initiator_id": 1}
+    (tmp_path / "in" / "a.json").write_text(json.dumps(event))
+    assert run_jobs(tmp_path, table_format=DELTA).code == 0
+    with duckdb.connect(tmp_path / "out" / "warehouse.duckdb", read_only=True) as found:
+        rows = {t.name: len(found.table(f"{t.layer}.{t.name}")) for t in ALL_TABLES}
+    assert {name for name, number in rows.items() if number} == {
+        *("user_registration", "weekly_summary", "weekly_retention")
+    }

@@ -10,6 +10,7 @@ from uuid import uuid4
 import duckdb
 
 from jobs.engine.base import DataFile, TableFiles
+from jobs.errors import InputError
 from jobs.quoting import identifier, text
 from jobs.tables import Column, Table
 
@@ -91,18 +92,24 @@ def delta_statistics(
     https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics
 
     Returns: for each table the statistics as JSON, by the path of the file.
+
+    Raises:
+        InputError: a file cannot be read.
     """
+    found = {}
     with duckdb.connect() as connection:
-        return {
-            table: {
-                str(Path(name).relative_to(files.folder)): json
-                for name, json in connection.execute(
-                    _statistics_query(table, files)
-                ).fetchall()
+        for table, files in tables.items():
+            if not files.files:
+                continue
+            try:
+                rows = connection.execute(_statistics_query(table, files)).fetchall()
+            except duckdb.Error as error:
+                message = str(error).splitlines()[0]
+                raise InputError(f"{table.name}: {message}") from error
+            found[table] = {
+                str(Path(name).relative_to(files.folder)): json for name, json in rows
             }
-            for table, files in tables.items()
-            if files.files
-        }
+    return found
 
 
 def _statistics_query(table: Table, files: TableFiles) -> str:
