@@ -41,14 +41,13 @@ _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 # The usual spelling of a date and time. Any other takes longer to read.
 _CLOCK = rf"{_DAY}[T ]{_TIME}:[0-5][0-9](\.[0-9]+)?"
 _ZONE = r"(Z|[+-](0[0-9]|1[0-7]):[0-5][0-9])"
+# The other spellings, in ISO 8601's extended form and in its basic form.
 _BETWEEN = r"([Tt]|[ \t]+)"
-_OTHER_END = (
-    r"([.,][0-9]+)?)?[ \t]?(Z|z|UTC|GMT|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?[ \t]*\z"
-)
-_OTHER_SPELLING = rf"^[ \t]*{_DAY}{_BETWEEN}{_TIME}(:[0-5][0-9]{_OTHER_END}"
-_BASIC_SPELLING = (
-    rf"^[ \t]*[0-9]{{8}}{_BETWEEN}([01][0-9]|2[0-3])[0-5][0-9]([0-5][0-9]{_OTHER_END}"
-)
+_SECONDS = r"[0-5][0-9]([.,][0-9]+)?"
+_END = r"[ \t]?(Z|z|UTC|GMT|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?[ \t]*\z"
+_EXTENDED_FORM = rf"^[ \t]*{_DAY}{_BETWEEN}{_TIME}(:{_SECONDS})?{_END}"
+_BASIC_TIME = r"([01][0-9]|2[0-3])[0-5][0-9]"
+_BASIC_FORM = rf"^[ \t]*[0-9]{{8}}{_BETWEEN}{_BASIC_TIME}({_SECONDS})?{_END}"
 _BLANK = r"^[ \t]*\z"
 _NUMBER_SINCE_1970 = r"^[ \t]*-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?[ \t]*\z"
 _FIRST_MICROS = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
@@ -89,7 +88,8 @@ def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
 def with_typed_fields(lines: DataFrame) -> DataFrame:
     """The lines with instant, initiator_id and value as typed, empty texts as NULL.
 
-    A field that breaks its rule is NULL. The column number keeps the text of value.
+    A field that breaks its rule is NULL. The columns written_time and written_value
+    keep the texts of timestamp and value.
     """
     return lines.select(
         "raw",
@@ -98,7 +98,7 @@ def with_typed_fields(lines: DataFrame) -> DataFrame:
         empty_as_null("timestamp").alias("written_time"),
         whole_number("initiator_id").alias("initiator_id"),
         whole_seconds("value").alias("value"),
-        empty_as_null("value").alias("number"),
+        empty_as_null("value").alias("written_value"),
         empty_as_null("user_id").alias("user_id"),
         *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
     ).transform(with_instant)
@@ -121,7 +121,9 @@ def rejection(first_micros: int, until_micros: int) -> Column:
         )
         .when(is_playback_event() & F.col("user_id").isNull(), reason_of("user_id"))
         .when(
-            is_playback_event() & F.col("number").isNotNull() & F.col("value").isNull(),
+            is_playback_event()
+            & F.col("written_value").isNotNull()
+            & F.col("value").isNull(),
             reason_of("value"),
         )
     )
@@ -180,68 +182,70 @@ def with_instant(lines: DataFrame) -> DataFrame:
     This is a date and time, or a number since 1970. A time without an offset is in UTC.
     A fraction is cut to microseconds.
     """
-    text = F.col("written_time")
-    usual = (
-        F.when(text.rlike(rf"^{_CLOCK}{_ZONE}\z"), text)
-        .when(text.rlike(rf"^{_CLOCK}\z"), F.concat(text, F.lit("Z")))
-        .when(text.rlike(_OTHER_SPELLING), in_usual_spelling("written_time"))
-        .when(text.rlike(_BASIC_SPELLING), in_usual_spelling("written_time", True))
-    )
-    return lines.withColumn("usual_time", usual).withColumn(
-        "instant",
-        F.when(
-            F.col("usual_time").isNotNull(),
-            F.expr("try_cast(usual_time as timestamp)"),
-        ).when(text.rlike(_NUMBER_SINCE_1970), since_1970("written_time")),
+    text, trimmed = F.col("written_time"), "trim(BOTH ' \t' FROM written_time)"
+    is_number = F.col("usual_time").isNull() & text.rlike(_NUMBER_SINCE_1970)
+    return (
+        lines.withColumn(
+            "usual_time",
+            F.when(text.rlike(rf"^{_CLOCK}{_ZONE}\z"), text)
+            .when(text.rlike(rf"^{_CLOCK}\z"), F.concat(text, F.lit("Z")))
+            .when(text.rlike(_EXTENDED_FORM), F.expr(usual_spelling(trimmed)))
+            .when(
+                text.rlike(_BASIC_FORM), F.expr(usual_spelling(extended_form(trimmed)))
+            ),
+        )
+        .withColumn("is_number", is_number)
+        .withColumn("number", F.when(F.col("is_number"), F.expr(exact_number(trimmed))))
+        .withColumn(
+            "instant",
+            F.when(F.col("is_number"), F.expr(since_1970("number", trimmed))).otherwise(
+                F.expr("try_cast(usual_time as timestamp)")
+            ),
+        )
     )
 
 
-def in_usual_spelling(name: str, is_basic: bool = False) -> Column:
-    """A date and time as ``2021-01-05T10:00:00.50Z``.
-
-    Args:
-        name: the column of the text.
-        is_basic: whether the text is in ISO 8601's basic form, ``20210105T100000Z``.
-    """
-    text = f"trim(BOTH ' \t' FROM {name})"
-    if is_basic:
-        day = "-".join(f"', substr({text}, {at}), '" for at in ("1, 4", "5, 2", "7, 2"))
-        day = f"concat('{day}')"
-        rest = f"trim(LEADING 'Tt \t' FROM substr({text}, 9))"
-        has_seconds = f"{rest} RLIKE '^[0-9]{{6}}'"
-        clock = f"concat(substr({rest}, 1, 2), ':', substr({rest}, 3, 2))"
-        seconds, tails = f"substr({rest}, 5, 2)", (7, 5)
-    else:
-        day = f"substr({text}, 1, 10)"
-        rest = f"trim(LEADING 'Tt \t' FROM substr({text}, 11))"
-        has_seconds = f"substr({rest}, 6, 1) = ':'"
-        clock = f"substr({rest}, 1, 5)"
-        seconds, tails = f"substr({rest}, 7, 2)", (9, 6)
-    tail = (
-        f"CASE WHEN {has_seconds} THEN substr({rest}, {tails[0]})"
-        f" ELSE substr({rest}, {tails[1]}) END"
+def extended_form(text: str) -> str:
+    """SQL for ``20210105T100000Z`` as ``2021-01-05T10:00:00Z``."""
+    clock = f"trim(LEADING 'Tt \t' FROM substr({text}, 9))"
+    return (
+        f"concat(substr({text}, 1, 4), '-', substr({text}, 5, 2), '-',"
+        f" substr({text}, 7, 2), 'T',"
+        f" substr({clock}, 1, 2), ':', substr({clock}, 3, 2),"
+        f" CASE WHEN {clock} RLIKE '^[0-9]{{6}}' THEN ':' ELSE '' END,"
+        f" substr({clock}, 5))"
     )
-    zone = f"regexp_extract({tail}, '[A-Za-z+-].*$', 0)"
-    return F.expr(
-        f"concat({day}, 'T', {clock}, ':',"
-        f" CASE WHEN {has_seconds} THEN {seconds} ELSE '00' END,"
-        f" '.', regexp_extract({tail}, '^[.,]([0-9]+)', 1), '0',"
+
+
+def usual_spelling(text: str) -> str:
+    """SQL for a date and time in ISO 8601's extended form, in its usual spelling."""
+    clock = f"trim(LEADING 'Tt \t' FROM substr({text}, 11))"
+    has_seconds = f"substr({clock}, 6, 1) = ':'"
+    end = f"substr({clock}, CASE WHEN {has_seconds} THEN 9 ELSE 6 END)"
+    zone = f"regexp_extract({end}, '[A-Za-z+-].*$', 0)"
+    minutes = f"substr({zone}, length({zone}) - 1)"
+    return (
+        f"concat(substr({text}, 1, 10), 'T', substr({clock}, 1, 5),"
+        f" CASE WHEN {has_seconds} THEN substr({clock}, 6, 3) ELSE ':00' END,"
+        f" '.', regexp_extract({end}, '^[.,]([0-9]+)', 1), '0',"
         f" CASE WHEN {zone} RLIKE '^[+-]' THEN concat(substr({zone}, 1, 3), ':',"
-        f" CASE WHEN length({zone}) > 3 THEN substr({zone}, length({zone}) - 1)"
-        " ELSE '00' END) ELSE 'Z' END)"
+        f" CASE WHEN length({zone}) > 3 THEN {minutes} ELSE '00' END) ELSE 'Z' END)"
     )
 
 
-def since_1970(name: str) -> Column:
-    """A number of seconds, or of a smaller unit if the number is too large for that.
+def exact_number(text: str) -> str:
+    """SQL for a number; NULL if it has more than 20 digits before its fraction."""
+    # A cast rounds, so further digits are cut before. A number with an exponent has no
+    # match.
+    cut = f"regexp_extract({text}, '^(-?[0-9]+([.][0-9]{{1,18}})?)[0-9]*$', 1)"
+    return f"try_cast(coalesce(nullif({cut}, ''), {text}) as decimal(38, 18))"
+
+
+def since_1970(number: str, text: str) -> str:
+    """SQL for the instant of a number of seconds, or of a smaller unit if it is large.
 
     A number beyond all dates is the first or the last instant of the calendar.
     """
-    text = f"trim(BOTH ' \t' FROM {name})"
-    # A cast rounds, so further digits are cut before. This has no digits if there is an
-    # exponent.
-    cut = f"regexp_extract({text}, '^(-?[0-9]+([.][0-9]{{1,18}})?)[0-9]*$', 1)"
-    number = f"try_cast(coalesce(nullif({cut}, ''), {text}) as decimal(38, 18))"
     seconds, milliseconds, microseconds, nanoseconds = (
         f"cast(floor({units}) as bigint)"
         for units in (
@@ -252,19 +256,15 @@ def since_1970(name: str) -> Column:
         )
     )
     micros = (
-        f"CASE WHEN {number} < 1e11 THEN {seconds}"
-        f" WHEN {number} < 1e14 THEN {milliseconds}"
-        f" WHEN {number} < 1e17 THEN {microseconds} ELSE {nanoseconds} END"
+        f"CASE WHEN {number} > -1e11 AND {number} < 1e11 THEN {seconds}"
+        f" WHEN {number} >= 1e11 AND {number} < 1e14 THEN {milliseconds}"
+        f" WHEN {number} >= 1e14 AND {number} < 1e17 THEN {microseconds}"
+        f" WHEN {number} >= 1e17 AND {number} < 1e20 THEN {nanoseconds}"
+        f" WHEN {text} LIKE '-%' THEN {_FIRST_MICROS} ELSE {_LAST_MICROS} END"
     )
-    is_negative = f"{text} LIKE '-%'"
-    within = (
-        f"CASE WHEN {number} > -1e11 AND {number} < 1e20"
-        f" THEN {micros}"
-        f" WHEN {is_negative} THEN {_FIRST_MICROS} ELSE {_LAST_MICROS} END"
-    )
-    clamped = f"greatest({_FIRST_MICROS}, least({_LAST_MICROS}, {within}))"
+    within = f"greatest({_FIRST_MICROS}, least({_LAST_MICROS}, {micros}))"
     epoch = "cast('1970-01-01T00:00:00Z' as timestamp)"
-    return F.expr(f"timestampadd(MICROSECOND, {clamped}, {epoch})")
+    return f"timestampadd(MICROSECOND, {within}, {epoch})"
 
 
 def whole_number(name: str) -> Column:
