@@ -79,14 +79,7 @@ _REFUSED = "false"  # a token that no rule of a number accepts
 _TEXT_NEEDS_EXACT = r"(?:-?\d+[.eE]|[\[{])"
 
 TEXT = Kind(_TEXT_NEEDS_EXACT, False, "{value}", _text)
-# DuckDB reads a number as a double, whose digits are the same up to 16 of them.
-INSTANT = Kind(
-    r"(?:-?[\d.]{17}|-?[\d.]+[eE]|[\[{])",
-    False,
-    "{value}",
-    _instant,
-    "invalid_timestamp",
-)
+INSTANT = Kind(_TEXT_NEEDS_EXACT, False, "{value}", _instant, "invalid_timestamp")
 USER_ID = Kind(
     r'[^"n\s]',
     True,
