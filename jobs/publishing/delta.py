@@ -124,10 +124,11 @@ class DeltaFormat:
     def publish(self, records: Mapping[Table, TableRecord], scratch: Path) -> None:
         try:
             self._commit_all(records)
-        except (NotPublishedError, InputError) as error:
+        except NotPublishedError:
             self._undo(records)
-            if isinstance(error, NotPublishedError):
-                raise
+            raise
+        except InputError as error:
+            self._undo(records)
             raise NotPublishedError(str(error)) from error
         except OSError as error:
             if any(self._has_commit(*each) for each in records.items()):

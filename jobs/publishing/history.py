@@ -25,8 +25,11 @@ def as_of(newest: Snapshot, run_id: str) -> Snapshot:
         SettingError: the tables of the run cannot be read; the message names the oldest
             run whose tables can.
     """
+    runs = {run.run_id: run for run in _published_runs(newest)}
     try:
-        return _tables_after(newest, run_id)
+        if run_id not in runs:
+            raise _GoneError("there is no such run, or it has published nothing")
+        return _tables_after(newest, runs[run_id])
     except _GoneError as error:
         oldest = oldest_run(newest)
         hint = (
@@ -40,12 +43,12 @@ def as_of(newest: Snapshot, run_id: str) -> Snapshot:
 def oldest_run(newest: Snapshot) -> str | None:
     """The oldest run whose tables can be read; None if there is none."""
     oldest = None
-    for ledger in reversed(_published_runs(newest)):
+    for run in reversed(_published_runs(newest)):
         try:
-            _tables_after(newest, ledger.run_id)
+            _tables_after(newest, run)
         except _GoneError:
             break
-        oldest = ledger.run_id
+        oldest = run.run_id
     return oldest
 
 
@@ -125,21 +128,18 @@ class _GoneError(Exception):
     """The tables of a run cannot be read; the message says why."""
 
 
-def _tables_after(newest: Snapshot, run_id: str) -> Snapshot:
-    runs = {run.run_id: run for run in _published_runs(newest)}
-    if run_id not in runs:
-        raise _GoneError("there is no such run, or it has published nothing")
-    ledger, prefix = runs[run_id], Prefix(newest.prefix)
+def _tables_after(newest: Snapshot, run: Ledger) -> Snapshot:
+    prefix = Prefix(newest.prefix)
     records = {}
     for table in TABLES:
-        if table.name not in ledger.tables:
+        if table.name not in run.tables:
             continue
-        provenance = ledger.tables[table.name]
+        provenance = run.tables[table.name]
         if provenance.get("delta_version") is None:
             raise _GoneError("it wrote Parquet tables, which have no earlier versions")
         if provenance["format"] < FORMAT:
-            raise _GoneError(f"version {ledger.version} wrote tables of another format")
-        version = _version(prefix, table, ledger)
+            raise _GoneError(f"version {run.version} wrote tables of another format")
+        version = _version(prefix, table, run)
         if version is None:
             raise _GoneError(f"the log of {table.name} no longer has its commit")
         files = prefix.delta().files(table, version)
@@ -149,4 +149,4 @@ def _tables_after(newest: Snapshot, run_id: str) -> Snapshot:
         records[table.name] = TableRecord(
             provenance["run_id"], files, table_format=DELTA, delta_version=version
         )
-    return Snapshot(State(run_id, records), None, newest.prefix)
+    return Snapshot(State(run.run_id, records), None, newest.prefix)

@@ -19,7 +19,6 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from jobs import sql, vacuum
 from jobs.errors import PrefixInUseError, RunError, SettingError
 from jobs.ledger import Ledger
-from jobs.publishing import delta
 from jobs.publishing.delta import DeltaFormat
 from jobs.publishing.formats import ConflictError, published_folder
 from jobs.publishing.history import as_of, oldest_run
@@ -28,10 +27,14 @@ from jobs.settings import DELTA, PARQUET
 from jobs.tables import APP_LOADED, USERS, VIDEOS
 from jobs.tables import TABLES as ALL_TABLES
 from tests.support import published as published_files
+from tests.support.delta import log_of
 from tests.support.prefixes import (
+    COMMITS,
     TABLES,
+    Killed,
     content_of,
     data_file,
+    ending_after,
     in_published_folder,
     publish,
     published,
@@ -51,10 +54,6 @@ def publish_all(prefix, content):
         changes = [written(writer, table, content) for table in TABLES]
         writer.publish(changes, Ledger(writer.run_id, {}))
         return writer.run_id
-
-
-def log_of(prefix, table):
-    return published_folder(prefix, table, DELTA)
 
 
 def change_by_another_program(prefix, table, content):
@@ -160,31 +159,11 @@ def test_a_run_that_another_program_forestalls_publishes_nothing(
     assert [in_published_folder(tmp_path, each) for each in TABLES] == [["next"]] * 3
 
 
-class Killed(BaseException):
-    """Stands for kill -9: the writer does nothing more."""
-
-
-def die_while_publishing(prefix, monkeypatch, commits):
+def die_while_publishing(prefix, commits):
     """Let a run die after this number of commits; returns the run."""
-
-    def counted(commit):
-        def take(*arguments, **options):
-            nonlocal commits
-            if commits == 0:
-                raise Killed
-            commits -= 1
-            return commit(*arguments, **options)
-
-        return take
-
     died = writer_of(prefix, DELTA, TABLES)
     changes = [written(died, table, "new") for table in TABLES]
-    with monkeypatch.context() as patched, suppress(Killed):
-        for owner, name in (
-            (delta, "create_table_with_add_actions"),
-            (DeltaTable, "create_write_transaction"),
-        ):
-            patched.setattr(owner, name, counted(getattr(owner, name)))
+    with suppress(Killed), ending_after(commits, Killed(), COMMITS):
         died.tables.commit(changes, died.scratch)
     died.lock.close()
     return died.run_id
@@ -192,12 +171,10 @@ def die_while_publishing(prefix, monkeypatch, commits):
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["published before", "new"])
 @pytest.mark.parametrize("commits", range(len(TABLES)))
-def test_a_publication_that_cannot_be_finished_is_undone(
-    tmp_path, monkeypatch, commits, is_new
-):
+def test_a_publication_that_cannot_be_finished_is_undone(tmp_path, commits, is_new):
     before = "" if is_new else publish_all(tmp_path, "old")
     old = [] if is_new else ["old"]
-    run_id = die_while_publishing(tmp_path, monkeypatch, commits)
+    run_id = die_while_publishing(tmp_path, commits)
     assert [published(tmp_path, table) for table in TABLES] == [["new"]] * 3
     # A run commits in the order of the catalogue, in which videos is the last.
     change_by_another_program(tmp_path, VIDEOS, "by another")
@@ -552,9 +529,9 @@ def test_a_name_that_is_no_run_is_refused(tmp_path, name):
         as_of(Prefix(tmp_path).current(), name.format(run=run_id))
 
 
-def test_a_publication_with_a_damaged_file_is_undone(tmp_path, monkeypatch):
+def test_a_publication_with_a_damaged_file_is_undone(tmp_path):
     publish_all(tmp_path, "old")
-    run_id = die_while_publishing(tmp_path, monkeypatch, commits=1)
+    run_id = die_while_publishing(tmp_path, commits=1)
     [file] = Prefix(tmp_path).current().files(VIDEOS).paths
     data = file.read_bytes()
     file.write_bytes(b"")
@@ -569,9 +546,9 @@ def test_a_publication_with_a_damaged_file_is_undone(tmp_path, monkeypatch):
     assert data_file("new") == data
 
 
-def test_an_undo_that_was_cut_short_is_ended(tmp_path, monkeypatch):
+def test_an_undo_that_was_cut_short_is_ended(tmp_path):
     publish_all(tmp_path, "old")
-    run_id = die_while_publishing(tmp_path, monkeypatch, commits=2)
+    run_id = die_while_publishing(tmp_path, commits=2)
     folder = log_of(tmp_path, APP_LOADED)
     # The run that undoes the publication dies after its first commit.
     DeltaTable(folder).restore(
@@ -585,9 +562,9 @@ def test_an_undo_that_was_cut_short_is_ended(tmp_path, monkeypatch):
         assert published(tmp_path, table) == ["old"]
 
 
-def test_files_stay_that_a_later_commit_of_another_program_names(tmp_path, monkeypatch):
+def test_files_stay_that_a_later_commit_of_another_program_names(tmp_path):
     publish_all(tmp_path, "old")
-    die_while_publishing(tmp_path, monkeypatch, commits=1)
+    die_while_publishing(tmp_path, commits=1)
     change_by_another_program(tmp_path, APP_LOADED, "by another")
     change_by_another_program(tmp_path, VIDEOS, "by another")
     writer_of(tmp_path, DELTA).close()

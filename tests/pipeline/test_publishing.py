@@ -7,15 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
 
 from jobs.errors import InputError, PrefixInUseError, RunError, SettingError
 from jobs.ledger import Ledger
-from jobs.publishing import delta
 from jobs.publishing.formats import Change, published_folder, staging_folder
 from jobs.publishing.prefix import FILES, Prefix
 from jobs.publishing.reading import read_snapshot
@@ -24,9 +23,12 @@ from jobs.settings import DELTA, PARQUET
 from jobs.storage import local
 from jobs.tables import REJECTED_EVENTS, USERS, VIDEOS
 from tests.support.prefixes import (
+    COMMITS,
     TABLES,
+    Killed,
     content_of,
     data_file,
+    ending_after,
     in_published_folder,
     publish,
     published,
@@ -163,39 +165,13 @@ def test_the_record_has_the_run_that_wrote_each_table(tmp_path):
     assert state.run_id == runs[1]["run_id"]
 
 
-class Killed(BaseException):
-    """Stands for kill -9: the writer does nothing more."""
-
-
 @pytest.fixture
-def ends_after(monkeypatch, way):
+def ends_after(way):
     """Makes publishing fail after a number of steps: renames, exchanges, commits."""
-
-    @contextmanager
-    def end_after(steps, error):
-        def counted(step):
-            def take(*arguments, **options):
-                nonlocal steps
-                if steps == 0:
-                    raise error
-                steps -= 1
-                return step(*arguments, **options)
-
-            return take
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Path, "rename", counted(Path.rename))
-            patched.setattr(Path, "replace", counted(Path.replace))
-            if way == "exchange":
-                patched.setattr(local, "exchange", counted(local.exchange))
-            for owner, name in (
-                (delta, "create_table_with_add_actions"),
-                (DeltaTable, "create_write_transaction"),
-            ):
-                patched.setattr(owner, name, counted(getattr(owner, name)))
-            yield
-
-    return end_after
+    steps_of_publishing = [(Path, "rename"), (Path, "replace"), *COMMITS]
+    if way == "exchange":
+        steps_of_publishing.append((local, "exchange"))
+    return partial(ending_after, functions=steps_of_publishing)
 
 
 class DyingRun:

@@ -1,15 +1,19 @@
 """Prefixes whose data files have one row with a text, and runs that publish them."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import duckdb
+import pytest
 from deltalake import DeltaTable
 
 from jobs.engine import DataFile
+from jobs.publishing import delta
 from jobs.publishing.formats import Change, published_folder, staging_folder
 from jobs.publishing.prefix import Prefix
 from jobs.publishing.run import Writer
@@ -65,6 +69,45 @@ def publish(writer: Writer, *changes: Change) -> None:
     """Publish these changes."""
     writer.tables.commit(changes, writer.scratch)
     writer.tables.remove_replaced()
+
+
+class Killed(BaseException):
+    """Stands for kill -9: the writer does nothing more."""
+
+
+COMMITS = (
+    (delta, "create_table_with_add_actions"),
+    (DeltaTable, "create_write_transaction"),
+)
+"""The functions that commit to the log of a Delta table."""
+
+
+@contextmanager
+def ending_after(
+    steps: int, error: BaseException, functions: Iterable[tuple[Any, str]]
+) -> Iterator[None]:
+    """Let these functions fail once they have been called a number of times.
+
+    Args:
+        steps: the number of calls, of all functions together, that succeed.
+        error: the error of every further call.
+        functions: the owner and the name of each.
+    """
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def take(*arguments: Any, **options: Any) -> Any:
+            nonlocal steps
+            if steps == 0:
+                raise error
+            steps -= 1
+            return step(*arguments, **options)
+
+        return take
+
+    with pytest.MonkeyPatch.context() as patched:
+        for owner, name in functions:
+            patched.setattr(owner, name, counted(getattr(owner, name)))
+        yield
 
 
 def published(prefix: Path, table: Table) -> list[str]:
