@@ -25,6 +25,12 @@ class TooManyRejectedError(RunError):
     exit_code = 4
 
 
+class EventIdError(RunError):
+    """Too many different events share an event_id, so it identifies no event."""
+
+    exit_code = 4
+
+
 class PrefixInUseError(RunError):
     """Another run is writing to the same OUTPUT_DATA_PATH_PREFIX."""
 

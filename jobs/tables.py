@@ -81,6 +81,7 @@ _AT_LEAST_1 = Range(1)
 _SHARE = Range(0, 1)
 _PERCENT = Range(0, 100)
 
+_EVENT_ID = _optional("event_id", "STRING", "id of the event, unique for the user")
 _EVENT_DAY = Column("derived_tstamp_day", "DATE", "day of the event")
 _SESSION_DAY = Column("session_start_day", "DATE", "day on which the session starts")
 _WEEK = Column("registration_week", "STRING", "ISO year and week, as 2020-53")
@@ -92,7 +93,8 @@ USER_REGISTRATION = Table(
     (
         Column("event", "STRING", "always registered"),
         Column("time", "TIMESTAMP", "when the user registered"),
-        Column("initiator_id", "BIGINT", "the user"),
+        Column("initiator_id", "STRING", "the user"),
+        _EVENT_ID,
         _optional("channel", "STRING", "where the user came from"),
     ),
     _EVENT_DAY,
@@ -105,7 +107,8 @@ APP_LOADED = Table(
     (
         Column("event", "STRING", "always app_loaded"),
         Column("time", "TIMESTAMP", "when the app was loaded"),
-        Column("initiator_id", "BIGINT", "the user"),
+        Column("initiator_id", "STRING", "the user"),
+        _EVENT_ID,
         _optional("device_type", "STRING", "kind of device, such as a phone"),
     ),
     _EVENT_DAY,
@@ -117,12 +120,13 @@ PLAYBACK_EVENTS = Table(
     "events_split",
     (
         Column("timestamp", "TIMESTAMP", "when it happened"),
+        _EVENT_ID,
         _optional("account_id", "STRING", "account that the user belongs to"),
         Column("user_id", "STRING", "the viewer"),
         _optional("video_id", "STRING", "the video, as in videos"),
         _optional("session_id", "STRING", "session that the event itself names"),
         Column("event_name", "STRING", "what happened, such as watch_time"),
-        _optional("value", "BIGINT", "of watch_time: whole seconds", _AT_LEAST_0),
+        _optional("value", "DECIMAL(18,6)", "of watch_time: seconds", _AT_LEAST_0),
         _optional("device", "STRING", "model of the device"),
         _optional("device_os", "STRING", "operating system of the device"),
         _optional("app_version", "STRING", "version of the app"),

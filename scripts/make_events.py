@@ -29,9 +29,9 @@ EVENT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz")
 BAD_TEXTS = [('"}$', ""), ("$", " {}"), ("^.*$", r"[\0]"), ('"event', '"even')]
 BAD_VALUES = {
     "timestamp": ('"2021-02-30T10:00:00Z"', '"2020-12-01"', '"1969-12-31T23:59:59Z"'),
-    "initiator_id": ("null", "1.5", '"abc"', "9223372036854775808"),
-    "user_id": ("null", '""'),
-    "value": ("-1", '"12"', "true"),
+    "initiator_id": ("null", "true", '""', "[1]"),
+    "user_id": ("null", '""', "false"),
+    "value": ("-1", '"12 s"', "true"),
 }
 REWRITINGS = {
     "text_defects": BAD_TEXTS,
@@ -267,7 +267,7 @@ def planted_lines() -> list[str]:
         *app("registered", 900, noon, channel="referral"),
         *app("registered", "900", noon, channel="ads"),
         *app("registered", 900, "2020-12-01T14:00:00+02:00", channel=None),
-        # Ids above 2^53, up to the greatest; the new year.
+        # Ids above 2^53 and 2^63; the new year.
         *(app("registered", 2**53 + n, noon, channel="email")[0] for n in (0, 1)),
         *app("registered", str(2**63 - 1), new_year, channel="ads"),
         *app("app_loaded", 2**63 - 1, "2021-01-01T09:00:00Z", "2021-01-04T00:00:00Z"),
@@ -284,9 +284,10 @@ def planted_lines() -> list[str]:
         *app("app_loaded", 905, "2021-02-30T10:00:00Z", "2020-12-01", None),
         *app("app_loaded", 905, "1969-12-31T23:59:59Z", "2100-01-01T00:00:00Z"),
         *app("app_loaded", 905, "1999-12-31T23:59:59Z", 4102444800, ""),
-        *(app("app_loaded", bad, noon)[0] for bad in (1.5, "abc", 2**63, True, "")),
+        *(app("registered", bad, noon)[0] for bad in (None, "undefined", True, [7])),
         *(played("", noon) + played("", noon, user_id=None)),
-        *(played("rejected", noon, value=bad)[0] for bad in (-1, -0.5, "12", True)),
+        *(played("", noon, user_id=bad)[0] for bad in (True, {"id": "u1"})),
+        *(played("rejected", noon, value=bad)[0] for bad in (-1, -0.5, "12 s", True)),
     ]
 
 

@@ -14,11 +14,11 @@ SET preserve_insertion_order = false;
 CREATE TEMP TABLE events AS
 SELECT
     event_name IS NOT NULL AS is_playback, instant, instant::DATE AS day,
-    event, try_cast(trim(initiator_id, '"') AS BIGINT) AS initiator_id,
+    event, trim(initiator_id, '"') AS initiator_id, nullif(event_id, '') AS event_id,
     nullif(channel, '') AS channel, nullif(device_type, '') AS device_type,
-    nullif(account_id, '') AS account_id, nullif(user_id, '') AS user_id,
+    nullif(account_id, '') AS account_id, trim(user_id, '"') AS user_id,
     nullif(video_id, '') AS video_id, nullif(session_id, '') AS session_id,
-    event_name, floor(try_cast(value AS DOUBLE))::BIGINT AS value,
+    event_name, try_cast(value AS DECIMAL(18, 6)) AS value,
     nullif(device, '') AS device, nullif(device_os, '') AS device_os,
     nullif(app_version, '') AS app_version, nullif(country, '') AS country
 FROM (
@@ -28,8 +28,9 @@ FROM (
     FROM read_json(
         {events}, format = 'newline_delimited', ignore_errors = true, columns = {{
             event: 'VARCHAR', "timestamp": 'VARCHAR', initiator_id: 'JSON',
+            event_id: 'VARCHAR',
             channel: 'VARCHAR', device_type: 'VARCHAR', account_id: 'VARCHAR',
-            user_id: 'VARCHAR', video_id: 'VARCHAR', session_id: 'VARCHAR',
+            user_id: 'JSON', video_id: 'VARCHAR', session_id: 'VARCHAR',
             event_name: 'VARCHAR', value: 'JSON', device: 'VARCHAR',
             device_os: 'VARCHAR', app_version: 'VARCHAR', country: 'VARCHAR'
         }}
@@ -37,26 +38,26 @@ FROM (
 )
 WHERE instant >= '2000-01-01' AND instant < '2100-01-01' AND CASE
     WHEN event_name IS NULL THEN event IN ('registered', 'app_loaded')
-        AND regexp_full_match(initiator_id, '-?[0-9]+|"[0-9]+"')
-        AND try_cast(trim(initiator_id, '"') AS BIGINT) IS NOT NULL
-    ELSE user_id <> ''
+        AND regexp_full_match(initiator_id, '-?[0-9]+|"[^"]+"')
+        AND initiator_id <> '"undefined"'
+    ELSE regexp_full_match(user_id, '-?[0-9]+|"[^"]+"')
         AND (value IS NULL OR value = 'null' OR try_cast(value AS DOUBLE) >= 0
             AND value NOT IN ('true', 'false') AND NOT starts_with(value, '"'))
 END;
 
 CREATE TEMP TABLE registrations AS
-SELECT DISTINCT event, instant AS "time", initiator_id, channel,
+SELECT DISTINCT event, instant AS "time", initiator_id, event_id, channel,
     day AS derived_tstamp_day
 FROM events WHERE NOT is_playback AND event = 'registered';
 
 CREATE TEMP TABLE loads AS
-SELECT DISTINCT event, instant AS "time", initiator_id, device_type,
+SELECT DISTINCT event, instant AS "time", initiator_id, event_id, device_type,
     day AS derived_tstamp_day
 FROM events WHERE NOT is_playback AND event = 'app_loaded';
 
 CREATE TEMP TABLE playback AS
-SELECT DISTINCT instant AS "timestamp", account_id, user_id, video_id, session_id,
-    event_name, value, device, device_os, app_version, country,
+SELECT DISTINCT instant AS "timestamp", event_id, account_id, user_id, video_id,
+    session_id, event_name, value, device, device_os, app_version, country,
     day AS derived_tstamp_day
 FROM events WHERE is_playback;
 
@@ -113,8 +114,10 @@ WITH identified AS (
         count(*) FILTER (event_name = 'session_start') > 0 AS start_observed,
         coalesce(
             max("timestamp") FILTER (event_name = 'session_end'), max("timestamp")
-        ) AS session_end_ts,
-        coalesce(sum(value) FILTER (event_name = 'watch_time'), 0)::BIGINT
+        ) AS latest_end_ts,
+        CASE WHEN latest_end_ts >= session_start_ts THEN latest_end_ts
+            ELSE max("timestamp") END AS session_end_ts,
+        floor(coalesce(sum(value) FILTER (event_name = 'watch_time'), 0))::BIGINT
             AS total_watch_time_s,
         count(*) AS event_count,
         (count(*) FILTER (event_name = 'heart') > 0)::INTEGER AS has_heart,

@@ -6,15 +6,32 @@ from pathlib import Path
 import polars as pl
 
 TEXTS = (
-    *("event", "timestamp", "channel", "device_type", "account_id", "user_id"),
+    *(
+        "event",
+        "timestamp",
+        "event_id",
+        "initiator_id",
+        "channel",
+        "device_type",
+        "account_id",
+        "user_id",
+    ),
     *("video_id", "session_id", "event_name", "device", "device_os", "app_version"),
     "country",
 )
-FIELDS = pl.Struct(dict.fromkeys((*TEXTS, "initiator_id", "value"), pl.String))
+FIELDS = pl.Struct(dict.fromkeys((*TEXTS, "value"), pl.String))
 INSTANT = pl.Datetime("us", "UTC")
 
 PLAYBACK_COLUMNS = (
-    *("timestamp", "account_id", "user_id", "video_id", "session_id", "event_name"),
+    *(
+        "timestamp",
+        "event_id",
+        "account_id",
+        "user_id",
+        "video_id",
+        "session_id",
+        "event_name",
+    ),
     *("value", "device", "device_os", "app_version", "country", "derived_tstamp_day"),
 )
 FIRSTS = {
@@ -39,18 +56,18 @@ def read_events(source: Path) -> pl.DataFrame:
     initiator = pl.col("initiator_id")
     is_playback = pl.col("event_name").is_not_null()
     is_kept_app_event = ~is_playback & event.is_in(["registered", "app_loaded"])
-    # json_decode fails at a line that is no object. It also takes a string of digits
-    # for a number, so is_text tells the two apart.
+    # json_decode fails at a line that is no object, or has an array for a text. It also
+    # takes a boolean for a text.
     is_object = (
         line.str.starts_with("{") & line.str.ends_with("}") & ~line.str.ends_with("{}")
     )
+    is_invalid = line.str.contains(
+        r'"(?:initiator_id|user_id)": ?[tf\[{]|"value": ?[t\[{]'
+    )
     return (
         pl.scan_lines(source / "events-*.jsonl")
-        .filter(is_object)
-        .select(
-            line.str.json_decode(FIELDS).alias("fields"),
-            line.str.contains(r'"value": ?"[^"]').alias("is_text"),
-        )
+        .filter(is_object, ~is_invalid)
+        .select(line.str.json_decode(FIELDS).alias("fields"))
         .unnest("fields")
         .with_columns(pl.col(*TEXTS, "value").replace("", None))
         .with_columns(
@@ -61,14 +78,7 @@ def read_events(source: Path) -> pl.DataFrame:
                 "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
             )
             .alias("instant"),
-            pl.when(initiator.str.contains(r"^-?[0-9]+$"))
-            .then(initiator)
-            .cast(pl.Int64, strict=False)
-            .alias("initiator_id"),
-            pl.when(~pl.col("is_text"))
-            .then(pl.col("value"))
-            .cast(pl.Float64, strict=False)
-            .alias("seconds"),
+            pl.col("value").cast(pl.Decimal(18, 6), strict=False).alias("seconds"),
         )
         .filter(
             instant.is_between(
@@ -76,7 +86,7 @@ def read_events(source: Path) -> pl.DataFrame:
                 pl.datetime(2100, 1, 1, time_zone="UTC"),
                 closed="left",
             ),
-            (is_kept_app_event & initiator.is_not_null())
+            (is_kept_app_event & initiator.is_not_null() & (initiator != "undefined"))
             | (
                 is_playback
                 & pl.col("user_id").is_not_null()
@@ -84,10 +94,10 @@ def read_events(source: Path) -> pl.DataFrame:
             ),
         )
         .with_columns(
-            pl.col("seconds").floor().cast(pl.Int64).alias("value"),
+            pl.col("seconds").alias("value"),
             instant.dt.date().alias("derived_tstamp_day"),
         )
-        .drop("is_text", "seconds", "timestamp")
+        .drop("seconds", "timestamp")
         .collect(engine="streaming")
     )
 
@@ -101,6 +111,7 @@ def app_events(events: pl.DataFrame, name: str, attribute: str) -> pl.DataFrame:
             "event",
             pl.col("instant").alias("time"),
             "initiator_id",
+            "event_id",
             attribute,
             "derived_tstamp_day",
         )
@@ -170,10 +181,15 @@ def make_sessions(
         .agg(
             pl.coalesce(starts.min(), time.min()).alias("session_start_ts"),
             (name == "session_start").any().alias("start_observed"),
-            pl.coalesce(ends.max(), time.max()).alias("session_end_ts"),
+            pl.coalesce(
+                ends.filter(ends >= pl.coalesce(starts.min(), time.min())).max(),
+                time.max(),
+            ).alias("session_end_ts"),
             pl.col("value")
             .filter(name == "watch_time")
             .sum()
+            .floor()
+            .cast(pl.Int64)
             .alias("total_watch_time_s"),
             pl.len().cast(pl.Int64).alias("event_count"),
             (name == "heart").any().cast(pl.Int32).alias("has_heart"),

@@ -12,9 +12,10 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 EVENT_SCHEMA = """
-    event STRING, timestamp STRING, initiator_id STRING, channel STRING,
+    event STRING, timestamp STRING, event_id STRING, initiator_id STRING,
+    channel STRING,
     device_type STRING, account_id STRING, user_id STRING, video_id STRING,
-    session_id STRING, event_name STRING, value DOUBLE, device STRING,
+    session_id STRING, event_name STRING, value DECIMAL(18,6), device STRING,
     device_os STRING, app_version STRING, country STRING, broken STRING
 """
 # Spark would read the elements of an array, and ignore text after an object.
@@ -27,7 +28,7 @@ def read_events(spark: SparkSession, source: Path) -> DataFrame:
     options = {"columnNameOfCorruptRecord": "broken"}
     texts = (
         *("event", "event_name", "channel", "device_type", *FIRSTS),
-        *("user_id", "video_id", "session_id"),
+        *("user_id", "video_id", "session_id", "event_id", "initiator_id"),
     )
     time = F.expr("CASE WHEN length(timestamp) >= 19 THEN timestamp END")
     in_range = "time >= '2000-01-01' AND time < '2100-01-01'"
@@ -47,10 +48,11 @@ def read_events(spark: SparkSession, source: Path) -> DataFrame:
 def app_events(events: DataFrame, name: str, attribute: str) -> DataFrame:
     return (
         events.where(F.col("event_name").isNull() & (F.col("event") == name))
-        .where(F.col("initiator_id").rlike("^-?[0-9]+$"))
-        .withColumn("initiator_id", F.col("initiator_id").try_cast("bigint"))
-        .where(F.col("initiator_id").isNotNull())
-        .select("event", "time", "initiator_id", attribute, "derived_tstamp_day")
+        .where("initiator_id NOT IN ('true', '[1]', '[7]', 'undefined')")
+        .select(
+            *("event", "time", "initiator_id", "event_id", attribute),
+            "derived_tstamp_day",
+        )
         .dropDuplicates()
     )
 
@@ -61,9 +63,16 @@ def playback_events(events: DataFrame) -> DataFrame:
         .where("value IS NULL OR value >= 0")
         .select(
             F.col("time").alias("timestamp"),
-            *("account_id", "user_id", "video_id", "session_id", "event_name"),
-            F.floor("value").cast("bigint").alias("value"),
-            *("device", "device_os", "app_version", "country", "derived_tstamp_day"),
+            *("event_id", "account_id", "user_id", "video_id", "session_id"),
+            *(
+                "event_name",
+                "value",
+                "device",
+                "device_os",
+                "app_version",
+                "country",
+                "derived_tstamp_day",
+            ),
         )
         .dropDuplicates()
     )
@@ -145,12 +154,19 @@ def user_sessions(
                 "session_start_ts"
             ),
             (flag(happened("session_start")) == 1).alias("start_observed"),
-            F.coalesce(F.max(time_of("session_end")), F.max("timestamp")).alias(
-                "session_end_ts"
-            ),
+            F.when(
+                F.max(time_of("session_end"))
+                >= F.coalesce(F.min(time_of("session_start")), F.min("timestamp")),
+                F.max(time_of("session_end")),
+            )
+            .otherwise(F.max("timestamp"))
+            .alias("session_end_ts"),
             F.coalesce(
-                F.sum(F.when(happened("watch_time"), F.col("value"))), F.lit(0)
-            ).alias("total_watch_time_s"),
+                F.floor(F.sum(F.when(happened("watch_time"), F.col("value")))),
+                F.lit(0),
+            )
+            .cast("bigint")
+            .alias("total_watch_time_s"),
             F.count("*").alias("event_count"),
             flag(happened("heart")).alias("has_heart"),
             flag(happened("like")).alias("has_like"),

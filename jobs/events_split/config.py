@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from jobs.errors import SettingError
-from jobs.settings import RATIO, Kind, secret, setting
+from jobs.settings import RATIO, Kind, one_of, secret, setting
 
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,6 +32,11 @@ def _local_and_zone(text: str) -> tuple[datetime, bool]:
 LIMIT = Kind(_limit, "a date such as 2021-01-31, or an instant: 2021-01-31T10:00:00Z")
 
 
+USE = "use"
+LEAST_LINES = 100
+"""In a run of fewer lines, no share of them ends the run."""
+
+
 @dataclass(frozen=True)
 class EventsSplitSettings:
     max_rejected_ratio: float = setting(
@@ -45,6 +50,11 @@ class EventsSplitSettings:
         LIMIT,
         "an event from it on is rejected, as of a wrong clock; unset: a day after the"
         " run's start",
+    )
+    event_id: str = setting(
+        "use",
+        one_of(USE, "ignore"),
+        "use: rows with one event_id are one event; ignore: only equal rows are",
     )
     pseudonym_key: str | None = setting(
         "",

@@ -8,28 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.engine import Engine, Rewrite
-from jobs.errors import InputError, TooManyRejectedError
-from jobs.events_split.config import EventsSplitSettings
-from jobs.events_split.privacy import IDS, concealing, number_pseudonym, pseudonym
+from jobs.errors import EventIdError, InputError, TooManyRejectedError
+from jobs.events_split.config import LEAST_LINES, USE, EventsSplitSettings
+from jobs.events_split.privacy import IDS, concealing, pseudonym
 from jobs.fields import FIELDS
 from jobs.ledger import LineAccount, percent
 from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
 from jobs.storage.inputs import Inputs, find_inputs, tidy_csv
-from jobs.tables import (
-    APP_LOADED,
-    PLAYBACK_EVENTS,
-    REJECTED_EVENTS,
-    USER_REGISTRATION,
-    USERS,
-    VIDEOS,
-    Table,
-)
+from jobs.tables import EVENT_TABLES, REJECTED_EVENTS, USERS, VIDEOS, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from jobs.events_split.model import Tally
+    from jobs.events_split.model import SharedEventId, Tally
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,6 @@ class Judge:
         hides = {"raw": concealing(key)}
         if key:
             hides |= dict.fromkeys(IDS, pseudonym(key))
-            hides["initiator_id"] = number_pseudonym(key)
         judged = model.judge(lines, self.first_micros, self.until_micros)
         return rewrite(judged, hides)
 
@@ -71,7 +62,7 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))
     _require_few_rejected(tally, settings.max_rejected_ratio)
     notes = _stage_attributes(run, inputs, settings.pseudonym_key)
-    stored = _stage_events(run, judged)
+    stored = _stage_events(run, judged, tally, settings)
     return JobResult(lines=line_account(tally, stored), notes=notes)
 
 
@@ -148,16 +139,51 @@ def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFra
     return engine.read_csv(tidy, table.column_names)
 
 
-def _stage_events(run: Run, judged: "DataFrame") -> dict[str, int]:
-    """Stage the event tables; returns the number of rows of each, by its name."""
+def _stage_events(
+    run: Run,
+    judged: "DataFrame",
+    tally: Sequence["Tally"],
+    settings: EventsSplitSettings,
+) -> dict[str, int]:
+    """Stage the event tables; returns the number of rows of each, by its name.
+
+    Raises:
+        EventIdError: too many different rows share an event_id.
+    """
     from jobs.events_split import model
 
-    rows = {
-        USER_REGISTRATION: model.only_registrations(judged),
-        APP_LOADED: model.only_app_loads(judged),
-        PLAYBACK_EVENTS: model.only_playback_events(judged),
-    }
-    return {table.name: run.stage(table, rows[table]) for table in rows}
+    stored = {}
+    shared: list[SharedEventId] = []
+    identified = {counted.outcome for counted in tally if counted.identified}
+    for table in EVENT_TABLES:
+        rows = model.event_rows(judged, table)
+        if settings.event_id == USE and table.name in identified:
+            rows = run.engine.cache(rows)
+            found = model.shared_event_ids(rows, table)
+            shared += run.engine.collect(found, model.SharedEventId)
+            rows = model.only_first_of_event_id(rows, table)
+        stored[table.name] = run.stage(table, rows)
+    _require_identifying(shared, tally, settings.max_rejected_ratio)
+    return stored
+
+
+def _require_identifying(
+    shared: Sequence["SharedEventId"], tally: Sequence["Tally"], limit: float
+) -> None:
+    kept = sum(
+        counted.lines
+        for counted in tally
+        if counted.outcome in {table.name for table in EVENT_TABLES}
+    )
+    different = sum(found.different_rows for found in shared)
+    if kept >= LEAST_LINES and limit < 1 and different > Decimal(str(limit)) * kept:
+        examples = ", ".join(found.example for found in shared)
+        raise EventIdError(
+            f"event_id identifies no event: {different:,} of {kept:,} events"
+            f" ({percent(different, kept)}) differ from another one of the same user,"
+            f" day, name and event_id, such as {examples}; with EVENT_ID=ignore only"
+            " equal events are one"
+        )
 
 
 JOB = Job(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.fields import FIELDS, TEXT
+from jobs.fields import FIELDS, INVALID_ID
 from jobs.tables import (
     APP_LOADED,
     EVENT_TABLES,
@@ -28,13 +28,20 @@ KEPT_APP_EVENTS = {
     USER_REGISTRATION: "registered",
     APP_LOADED: "app_loaded",
 }
+ANONYMOUS = " (anonymous)"
 
-_STORED_TEXTS = tuple(name for name, kind in FIELDS.items() if kind is TEXT)
+# An event_id identifies an event within these columns.
+EVENT_KEYS = {
+    USER_REGISTRATION: ("derived_tstamp_day", "initiator_id", "event", "event_id"),
+    APP_LOADED: ("derived_tstamp_day", "initiator_id", "event", "event_id"),
+    PLAYBACK_EVENTS: ("derived_tstamp_day", "user_id", "event_name", "event_id"),
+}
 
-_DIGITS = r"^-?[0-9]+\z"
-_DIGITS_WITHOUT_SIGN = r"^[0-9]+\z"
+_STORED_TEXTS = tuple(name for name in FIELDS if name not in ("timestamp", "value"))
+
+_FEW_DIGITS = r"^[0-9]{1,12}(\.[0-9]{1,6})?\z"
+_NUMBER_FROM_0 = r"^[ \t]*([0-9]+(\.[0-9]+)?|-0+(\.0+)?)[ \t]*\z"
 _NUMBER_IN_JSON = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
-_NUMBER = rf"^{_NUMBER_IN_JSON}\z"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?\z"
 _INT_RANGE = (-(2**31), 2**31 - 1)
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -62,7 +69,6 @@ _BLANK = r"^[ \t]*\z"
 _NUMBER_SINCE_1970 = rf"^[ \t]*{_NUMBER_IN_JSON}[ \t]*\z"
 _FIRST_MICROS = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
 _LAST_MICROS = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
-_TWO_TO_THE_63 = float(2**63)
 
 
 def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
@@ -75,8 +81,8 @@ def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
         until_micros: the first instant after it that a line may not have.
 
     Columns: reason (NULL if the line is accepted), raw and source_file (of rejected
-    lines only), instant TIMESTAMP, initiator_id and value BIGINT, user_id and the other
-    text fields. These rows are cached, so columns that can be derived from them are
+    lines only), instant TIMESTAMP, value DECIMAL(18,6), and the other fields as texts.
+    These rows are cached, so columns that can be derived from them are
     computed later, where they are used.
     """
     return (
@@ -87,65 +93,75 @@ def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
             F.when(is_rejected(), F.col("raw")).alias("raw"),
             F.when(is_rejected(), F.col("source_file")).alias("source_file"),
             "instant",
-            "initiator_id",
             "value",
-            "user_id",
             *_STORED_TEXTS,
         )
     )
 
 
 def with_typed_fields(lines: DataFrame) -> DataFrame:
-    """The lines with instant, initiator_id and value as typed, empty texts as NULL.
+    """The lines with instant and value as typed, and empty texts as NULL.
 
     A field that breaks its rule is NULL. The columns written_time and written_value
-    keep the texts of timestamp and value.
+    keep the texts of timestamp and value. An id that is neither a text nor a number is
+    INVALID_ID.
     """
     return lines.select(
         "raw",
         "source_file",
         "is_object",
         F.col("timestamp").alias("written_time"),
-        whole_number("initiator_id").alias("initiator_id"),
-        whole_seconds("value").alias("value"),
-        empty_as_null("value").alias("written_value"),
-        empty_as_null("user_id").alias("user_id"),
+        amount("value").alias("value"),
+        F.col("value").alias("written_value"),
         *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
     ).transform(with_instant)
 
 
 def rejection(first_micros: int, until_micros: int) -> Column:
     """The reason of the first rule that a line breaks; NULL if it breaks none."""
-    written_time = F.coalesce(F.col("written_time"), F.lit(""))
     return (
         F.when(~F.col("is_object"), F.lit("malformed_json"))
         .when(~is_playback_event() & F.col("event").isNull(), F.lit("missing_event"))
         .when(is_ignored_app_event(), F.lit(None))
         .when(
             F.col("instant").isNull(),
-            F.when(written_time.rlike(_BLANK), F.lit("missing_timestamp")).otherwise(
-                reason_of("timestamp")
+            F.when(is_blank("written_time"), missing("timestamp")).otherwise(
+                invalid("timestamp")
             ),
         )
         .when(F.unix_micros("instant") < first_micros, F.lit("past_timestamp"))
         .when(F.unix_micros("instant") >= until_micros, F.lit("future_timestamp"))
-        .when(
-            ~is_playback_event() & F.col("initiator_id").isNull(),
-            reason_of("initiator_id"),
-        )
-        .when(is_playback_event() & F.col("user_id").isNull(), reason_of("user_id"))
-        .when(
-            is_playback_event()
-            & F.col("written_value").isNotNull()
-            & F.col("value").isNull(),
-            reason_of("value"),
-        )
+        .when(~is_playback_event(), rejection_of_id("initiator_id"))
+        .otherwise(F.coalesce(rejection_of_id("user_id"), rejection_of_value()))
     )
 
 
-def reason_of(field: str) -> Column:
+def rejection_of_id(field: str) -> Column:
+    """The reason to reject a line without an id in this field, else NULL."""
+    return F.when(F.col(field).isNull(), missing(field)).when(
+        F.col(field) == INVALID_ID, invalid(field)
+    )
+
+
+def rejection_of_value() -> Column:
+    """The reason to reject a line with a value that is no amount, else NULL."""
+    is_invalid = F.col("value").isNull() & ~is_blank("written_value")
+    return F.when(is_invalid, invalid("value"))
+
+
+def missing(field: str) -> Column:
+    """The reason to reject a line that lacks this field."""
+    return F.lit(FIELDS[field].missing)
+
+
+def invalid(field: str) -> Column:
     """The reason to reject a line in which this field breaks its rule."""
-    return F.lit(FIELDS[field].reason)
+    return F.lit(FIELDS[field].invalid)
+
+
+def is_blank(field: str) -> Column:
+    """Whether a text is NULL, empty or blanks."""
+    return F.coalesce(F.col(field), F.lit("")).rlike(_BLANK)
 
 
 def outcome() -> Column:
@@ -158,8 +174,9 @@ def outcome() -> Column:
 
 def detail() -> Column:
     """The reason of a rejected line, the name of an ignored event, else NULL."""
+    ignored = F.when(is_anonymous_load(), F.concat("event", F.lit(ANONYMOUS)))
     return F.when(is_rejected(), F.col("reason")).when(
-        is_ignored_app_event(), F.col("event")
+        is_ignored_app_event(), F.coalesce(ignored, F.col("event"))
     )
 
 
@@ -177,12 +194,20 @@ def is_event_of(table: Table) -> Column:
     """Whether a line belongs to the table, if it breaks no rule."""
     if table is PLAYBACK_EVENTS:
         return is_playback_event()
-    return ~is_playback_event() & (F.col("event") == KEPT_APP_EVENTS[table])
+    is_event = ~is_playback_event() & (F.col("event") == KEPT_APP_EVENTS[table])
+    return is_event & ~is_anonymous_load() if table is APP_LOADED else is_event
 
 
 def is_ignored_app_event() -> Column:
     """Whether a line is an app event that no table keeps; only its name is judged."""
-    return ~is_playback_event() & ~F.col("event").isin(*KEPT_APP_EVENTS.values())
+    is_other = ~F.col("event").isin(*KEPT_APP_EVENTS.values())
+    return ~is_playback_event() & (is_other | is_anonymous_load())
+
+
+def is_anonymous_load() -> Column:
+    """Whether an app event is a load of nobody known."""
+    is_load = F.col("event") == KEPT_APP_EVENTS[APP_LOADED]
+    return is_load & F.col("initiator_id").isNull()
 
 
 def empty_as_null(name: str) -> Column:
@@ -276,7 +301,8 @@ def exact_number(text: str) -> str:
     # A cast rounds, so further digits are cut before. A number with an exponent has no
     # match.
     cut = f"regexp_extract({text}, '^(-?[0-9]+([.][0-9]{{1,18}})?)[0-9]*$', 1)"
-    return f"try_cast(coalesce(nullif({cut}, ''), {text}) as decimal(38, 18))"
+    zero = f"regexp_replace({text}, '^-?[0.]+[eE].*$', '0')"  # with any exponent
+    return f"try_cast(coalesce(nullif({cut}, ''), {zero}) as decimal(38, 18))"
 
 
 def since_1970(number: str, text: str) -> str:
@@ -293,11 +319,12 @@ def since_1970(number: str, text: str) -> str:
             f"cast(floor({number}) as decimal(38, 3)) * 0.001",
         )
     )
+    # These limits are no doubles, to which the number would be rounded.
     micros = (
-        f"CASE WHEN {number} > -1e11 AND {number} < 1e11 THEN {seconds}"
-        f" WHEN {number} >= 1e11 AND {number} < 1e14 THEN {milliseconds}"
-        f" WHEN {number} >= 1e14 AND {number} < 1e17 THEN {microseconds}"
-        f" WHEN {number} >= 1e17 AND {number} < 1e20 THEN {nanoseconds}"
+        f"CASE WHEN {number} > -{10**11} AND {number} < {10**11} THEN {seconds}"
+        f" WHEN {number} >= {10**11} AND {number} < {10**14} THEN {milliseconds}"
+        f" WHEN {number} >= {10**14} AND {number} < {10**17} THEN {microseconds}"
+        f" WHEN {number} >= {10**17} THEN {nanoseconds}"
         f" WHEN {text} LIKE '-%' THEN {_FIRST_MICROS} ELSE {_LAST_MICROS} END"
     )
     within = f"greatest({_FIRST_MICROS}, least({_LAST_MICROS}, {micros}))"
@@ -305,71 +332,69 @@ def since_1970(number: str, text: str) -> str:
     return f"timestampadd(MICROSECOND, {within}, {epoch})"
 
 
-def whole_number(name: str) -> Column:
-    """Digits, with or without a minus, as BIGINT; NULL for anything else."""
-    return F.when(F.col(name).rlike(_DIGITS), F.expr(f"try_cast({name} as bigint)"))
-
-
-def whole_seconds(name: str) -> Column:
-    """A number of at least 0, rounded down to BIGINT; NULL for anything else."""
-    number = F.expr(f"try_cast({name} as double)")
-    is_in_bigint = (number >= 0) & (number < _TWO_TO_THE_63)
+def amount(name: str) -> Column:
+    """A number of at least 0 as DECIMAL(18,6), cut after the sixth digit, else NULL."""
+    digits = f"regexp_extract({name}, '[0-9]+([.][0-9]{{1,6}})?', 0)"
     return F.when(
-        F.col(name).rlike(_DIGITS_WITHOUT_SIGN), F.expr(f"try_cast({name} as bigint)")
+        F.col(name).rlike(_FEW_DIGITS), F.expr(f"try_cast({name} as decimal(18, 6))")
     ).when(
-        F.col(name).rlike(_NUMBER), F.when(is_in_bigint, F.floor(number).cast("bigint"))
+        F.col(name).rlike(_NUMBER_FROM_0),
+        F.expr(f"try_cast({digits} as decimal(18, 6))"),
     )
 
 
-def only_registrations(judged: DataFrame) -> DataFrame:
-    """Distinct ``registered`` events: the rows of user_registration."""
+def event_rows(judged: DataFrame, table: Table) -> DataFrame:
+    """The distinct rows of an event table."""
+    instant = next(c.name for c in table.columns if c.type == "TIMESTAMP")
+    columns = (
+        F.col("instant").alias(instant) if column.name == instant else column.name
+        for column in table.columns
+    )
     return (
-        only(judged, USER_REGISTRATION)
-        .select(
-            "event",
-            F.col("instant").alias("time"),
-            "initiator_id",
-            "channel",
-        )
+        judged.where(~is_rejected() & is_event_of(table))
+        .select(*columns)
         .distinct()
-        .withColumn("derived_tstamp_day", F.to_date("time"))
+        .withColumn("derived_tstamp_day", F.to_date(instant))
     )
 
 
-def only_app_loads(judged: DataFrame) -> DataFrame:
-    """Distinct ``app_loaded`` events: the rows of app_loaded."""
+def only_first_of_event_id(rows: DataFrame, table: Table) -> DataFrame:
+    """The smallest row of each day, user, event name and event_id; NULL is lowest.
+
+    Rows without an event_id stay.
+    """
+    order = Window.partitionBy(*EVENT_KEYS[table]).orderBy(
+        *(F.col(name).asc_nulls_first() for name in table.column_names)
+    )
     return (
-        only(judged, APP_LOADED)
-        .select(
-            "event",
-            F.col("instant").alias("time"),
-            "initiator_id",
-            "device_type",
-        )
-        .distinct()
-        .withColumn("derived_tstamp_day", F.to_date("time"))
+        rows.withColumn("place", F.row_number().over(order))
+        .where(F.col("event_id").isNull() | (F.col("place") == 1))
+        .select(*table.column_names)
     )
 
 
-def only_playback_events(judged: DataFrame) -> DataFrame:
-    """Distinct playback events: the rows of playback_events."""
+class SharedEventId(NamedTuple):
+    """The rows of a table that differ from the one that stays, and an event_id.
+
+    This event_id is one that the most rows share.
+    """
+
+    different_rows: int
+    example: str
+
+
+def shared_event_ids(rows: DataFrame, table: Table) -> DataFrame:
+    """One row, as SharedEventId, if different rows of an event table share an id."""
+    most = F.max(F.struct("different", "event_id")).getField("event_id")
     return (
-        only(judged, PLAYBACK_EVENTS)
-        .select(
-            F.col("instant").alias("timestamp"),
-            "account_id",
-            "user_id",
-            "video_id",
-            "session_id",
-            "event_name",
-            "value",
-            "device",
-            "device_os",
-            "app_version",
-            "country",
+        rows.where(F.col("event_id").isNotNull())
+        .groupBy(*EVENT_KEYS[table])
+        .agg((F.count(F.lit(1)) - 1).alias("different"))
+        .agg(
+            F.sum("different").cast("bigint").alias("different_rows"),
+            most.alias("example"),
         )
-        .distinct()
-        .withColumn("derived_tstamp_day", F.to_date("timestamp"))
+        .where(F.col("different_rows") > 0)
     )
 
 
@@ -378,25 +403,24 @@ def only_rejected(judged: DataFrame) -> DataFrame:
     return judged.where(is_rejected()).select("raw", "source_file", "reason").distinct()
 
 
-def only(judged: DataFrame, table: Table) -> DataFrame:
-    """The judged lines that belong to a table."""
-    return judged.where(~is_rejected() & is_event_of(table))
-
-
 class Tally(NamedTuple):
-    """The number of lines with one outcome and detail."""
+    """The lines with one outcome and detail, and how many of them have an event_id."""
 
     outcome: str
     detail: str | None
     lines: int
+    identified: int
 
 
 def tally(judged: DataFrame) -> DataFrame:
     """One row per outcome and detail, as :class:`Tally`."""
     return (
-        judged.select(outcome().alias("outcome"), detail().alias("detail"))
+        judged.select(outcome().alias("outcome"), detail().alias("detail"), "event_id")
         .groupBy("outcome", "detail")
-        .agg(F.count(F.lit(1)).alias("lines"))
+        .agg(
+            F.count(F.lit(1)).alias("lines"),
+            F.count("event_id").alias("identified"),
+        )
     )
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 
+from jobs.fields import BLANKS, without_zero_fraction
 from jobs.lines.exact import LONG_LINE, is_json
 
 MASK = "***"
@@ -17,8 +18,6 @@ IDS = ("user_id", "account_id", "initiator_id")
 
 _PIECES_AT_ONCE = 10_000
 _COLONS_BEFORE_IPV4 = 6  # the fewest colons of an address without ::
-
-_INT64 = range(-(2**63), 2**63)
 
 # Each pattern begins with a set of characters, for which re searches fastest, and then
 # looks back. No pattern reads the same characters twice.
@@ -39,17 +38,6 @@ def pseudonym(key: str) -> Hide:
 
     def hashed(text: str | None) -> str | None:
         return _digest(key, text).hex() if text else text
-
-    return hashed
-
-
-def number_pseudonym(key: str) -> Hide:
-    """The first 64 bits of the HMAC-SHA256 of a number's decimal text, as a number."""
-
-    def hashed(text: str | None) -> str | None:
-        if text is None:
-            return None
-        return str(int.from_bytes(_digest(key, text)[:8], "big", signed=True))
 
     return hashed
 
@@ -125,11 +113,7 @@ def _hidden(name: str, value: str, key: str | None) -> str:
         return masked
     if not isinstance(token, str):
         return masked
-    if name != "initiator_id":
-        return json.dumps(pseudonym(key)(token))
-    if not re.fullmatch("-?[0-9]{1,30}", token) or int(token) not in _INT64:
-        return masked
-    return f'"{number_pseudonym(key)(str(int(token)))}"'
+    return json.dumps(pseudonym(key)(without_zero_fraction(token.strip(BLANKS))))
 
 
 def _without_addresses(line: str) -> str:

@@ -26,6 +26,11 @@ NEVER_TOO_DEEP_LENGTH = 2 * DEEPEST_NESTING
 
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?')
 _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
+_MAY_TRAIL = re.compile(r",[ \t\n\r]*+[\]}]")
+# A comma that follows the beginning of an object or array is kept, and no JSON.
+_TRAILING_COMMA = re.compile(
+    r'(?P<kept>"(?:[^"\\]++|\\.)*+"?|[\[{,][ \t\n\r]*+,)|,(?=[ \t\n\r]*+[\]}])'
+)
 # Matches every escape, from left to right. Whole surrogate pairs match before halves,
 # so a match of the group ``half`` is half a pair that stands alone.
 _ESCAPE = (
@@ -44,7 +49,7 @@ _CHARACTERS = rb'[^"\\\x00-\x1f]*+'
 _ESCAPED = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 _PART_OF_TEXT = rb"%s(?:%s%s){0,1000}" % (_CHARACTERS, _ESCAPED, _CHARACTERS)
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
-_NO_TEXT = rb"(?:%s|true|false|null)" % _NUMBER
+_NO_TEXT = rb"(?:%s|true|false|null|NaN|-?Infinity)" % _NUMBER
 _SCALAR = rb'(?:"%s"|%s)' % (_PART_OF_TEXT, _NO_TEXT)
 _PAIR = rb'"%s"%s:%s%s' % (_PART_OF_TEXT, _BLANKS, _BLANKS, _SCALAR)
 _NEXT = rb"%s,%s" % (_BLANKS, _BLANKS)
@@ -69,6 +74,8 @@ def plain_line(line: str | None) -> str | None:
 
     These rules apply in addition to RFC 8259:
 
+    - A comma may stand before the end of an object or array that is not empty.
+    - NaN, Infinity and -Infinity are null.
     - If a key is repeated, its first value counts.
     - Each field's value is written as its kind says.
     - A line with half a surrogate pair is not JSON.
@@ -81,7 +88,7 @@ def plain_line(line: str | None) -> str | None:
     if _nests_too_deep(line) or _has_half_a_pair(line):
         return None
     try:
-        fields = json.loads(line, **_AS_WRITTEN)
+        fields = json.loads(_without_trailing_commas(line), **_AS_WRITTEN)
     except ValueError:
         return None
     return _plain(fields) if isinstance(fields, dict) else None
@@ -117,8 +124,11 @@ def _plain(fields: Mapping[str, Any]) -> str:
     return "{" + ",".join(tokens) + "}"
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
+def _without_trailing_commas(line: str) -> str:
+    """JSON without the commas that stand before the end of an object or array."""
+    if not _MAY_TRAIL.search(line):
+        return line
+    return _TRAILING_COMMA.sub(lambda found: found["kept"] or "", line)
 
 
 def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,7 +138,7 @@ def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _AS_WRITTEN: dict[str, Any] = {
     "parse_int": Number,
     "parse_float": Number,
-    "parse_constant": _refuse,
+    "parse_constant": {}.get,  # gives None
     "object_pairs_hook": _first_of_each_key,
 }
 
@@ -159,9 +169,10 @@ def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
     if line[at] != _OBJECT:
         raise ValueError("no object")
     at = _after_blanks(line, at + 1)
-    is_open = line[at] != _CLOSING[_OBJECT]
-    while is_open:
+    while line[at] != _CLOSING[_OBJECT]:
         at = _after_all(_MANY_OTHER_PAIRS, line, at)
+        if line[at] == _CLOSING[_OBJECT]:
+            break  # after a comma
         key_end = _end_of_text(line, at)
         name = json.loads(bytes(line[at:key_end]))
         start = _end(_COLON, line, key_end)
@@ -171,11 +182,12 @@ def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
             token = b"[]" if is_nested else bytes(line[start:end])
             fields.setdefault(name, json.loads(token, **_AS_WRITTEN))
         at = _after_blanks(line, end)
-        is_open = line[at] == _COMMA
-        if is_open:
+        if line[at] == _COMMA:
             at = _after_blanks(line, at + 1)
-    if line[at] != _CLOSING[_OBJECT] or _after_blanks(line, at + 1) != len(line):
-        raise ValueError("no end")
+        elif line[at] != _CLOSING[_OBJECT]:
+            raise ValueError("no comma")
+    if _after_blanks(line, at + 1) != len(line):
+        raise ValueError("more than one object")
     return fields
 
 
@@ -194,29 +206,41 @@ def _end_of_value(line: bytes | memoryview, at: int) -> int:
             at = _after_blanks(line, at + 1)
             if line[at] != _CLOSING[inside[-1]]:
                 at = _next_value(line, at, inside[-1])
-                continue
         else:
             at = _end_of_scalar(line, at)
             if not inside:
                 return at
-            at = _after_blanks(line, at)
+            at = _after_comma(line, at, inside[-1])
         while line[at] == _CLOSING[inside[-1]]:
             inside.pop()
             at += 1
             if not inside:
                 return at
-            at = _after_blanks(line, at)
-        if line[at] != _COMMA:
-            raise ValueError("no comma")
-        at = _next_value(line, _after_blanks(line, at + 1), inside[-1])
+            at = _after_comma(line, at, inside[-1])
+
+
+def _after_comma(line: bytes | memoryview, at: int, inside: int) -> int:
+    """The end of this object or array, or the start of a further value in it."""
+    at = _after_blanks(line, at)
+    if line[at] == _COMMA:
+        at = _after_blanks(line, at + 1)
+        return at if line[at] == _CLOSING[inside] else _next_value(line, at, inside)
+    if line[at] != _CLOSING[inside]:
+        raise ValueError("no comma")
+    return at
 
 
 def _next_value(line: bytes | memoryview, at: int, inside: int) -> int:
-    """The start of the first nested value from here on, or of the last scalar."""
+    """The start of the first nested value from here on, or of the last scalar.
+
+    If a comma follows the last scalar, this is the end of the object or array.
+    """
     if inside == _ARRAY:
         return _after_all(_MANY_SCALARS, line, at)
-    key = _after_all(_MANY_PAIRS, line, at)
-    return _end(_COLON, line, _end_of_text(line, key))
+    at = _after_all(_MANY_PAIRS, line, at)
+    if line[at] == _CLOSING[_OBJECT]:
+        return at
+    return _end(_COLON, line, _end_of_text(line, at))
 
 
 def _end_of_scalar(line: bytes | memoryview, at: int) -> int:

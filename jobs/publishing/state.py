@@ -16,7 +16,7 @@ from jobs.errors import InputError, RunError, SettingError
 from jobs.settings import PARQUET
 from jobs.tables import TABLES, Table
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when a table's rows or columns change. Version 0.1 wrote no number."""
 
 

@@ -71,16 +71,13 @@ def starts_session(timeout_minutes: int, in_order: WindowSpec) -> Column:
 
 def by_session(events: DataFrame) -> DataFrame:
     """One row per session, aggregated from its events."""
+    ended = F.max(F.when(is_event("session_end"), F.col("timestamp")))
     return events.groupBy("user_id", "session_id").agg(
-        F.coalesce(
-            F.min(F.when(is_event("session_start"), F.col("timestamp"))),
-            F.min("timestamp"),
-        ).alias("session_start_ts"),
+        session_start().alias("session_start_ts"),
         (F.max(as_flag(is_event("session_start"))) == 1).alias("start_observed"),
-        F.coalesce(
-            F.max(F.when(is_event("session_end"), F.col("timestamp"))),
-            F.max("timestamp"),
-        ).alias("session_end_ts"),
+        F.when(ended >= session_start(), ended)
+        .otherwise(F.max("timestamp"))
+        .alias("session_end_ts"),
         total_watch_time().alias("total_watch_time_s"),
         F.count(F.lit(1)).alias("event_count"),
         F.max(as_flag(is_event("heart"))).alias("has_heart"),
@@ -90,12 +87,21 @@ def by_session(events: DataFrame) -> DataFrame:
     )
 
 
+def session_start() -> Column:
+    """The earliest session_start of a session, or else its earliest event."""
+    started = F.min(F.when(is_event("session_start"), F.col("timestamp")))
+    return F.coalesce(started, F.min("timestamp"))
+
+
 def total_watch_time() -> Column:
-    """Seconds watched, 0 if none. A sum too large for BIGINT becomes its maximum."""
-    decimal = "decimal(38, 0)"
-    seconds = F.sum(F.when(is_event("watch_time"), F.col("value")).cast(decimal))
-    at_least_0 = F.coalesce(seconds, F.lit(0).cast(decimal))
-    return F.least(at_least_0, F.lit(_MOST_SECONDS).cast(decimal)).cast("bigint")
+    """Seconds watched, added exactly and then rounded down; 0 if none.
+
+    A sum too large for BIGINT becomes its maximum.
+    """
+    seconds = F.sum(F.when(is_event("watch_time"), F.col("value")))
+    at_least_0 = F.coalesce(seconds, F.lit(0)).cast("decimal(38, 6)")
+    most = F.lit(_MOST_SECONDS).cast("decimal(38, 6)")
+    return F.floor(F.least(at_least_0, most)).cast("bigint")
 
 
 def with_attributes(

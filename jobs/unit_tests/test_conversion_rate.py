@@ -8,8 +8,8 @@ from jobs.conversion_rate import model
 from jobs.ledger import percent
 from tests.support.engine import collected, data_frame, micros
 
-REGISTRATIONS = "time TIMESTAMP, initiator_id BIGINT, channel STRING"
-LOADS = "time TIMESTAMP, initiator_id BIGINT"
+REGISTRATIONS = "time TIMESTAMP, initiator_id STRING, channel STRING"
+LOADS = "time TIMESTAMP, initiator_id STRING"
 MONDAY = "2020-12-28T00:00:00Z"
 
 
@@ -87,16 +87,16 @@ def test_a_registration_is_the_earliest_and_at_equal_times_has_the_smallest_chan
     rows = table(
         REGISTRATIONS,
         [
-            ["2021-01-05T00:00:00Z", 1, "a"],
-            [MONDAY, 1, None],
-            [MONDAY, 1, "c"],
-            [MONDAY, 1, "b"],
-            [MONDAY, 2, None],
+            ["2021-01-05T00:00:00Z", "1", "a"],
+            [MONDAY, "1", None],
+            [MONDAY, "1", "c"],
+            [MONDAY, "1", "b"],
+            [MONDAY, "2", None],
         ],
     )
     assert rows_of(model.first_registrations(rows)) == [
-        (1, micros(MONDAY), "b", date(2020, 12, 28)),
-        (2, micros(MONDAY), None, date(2020, 12, 28)),
+        ("1", micros(MONDAY), "b", date(2020, 12, 28)),
+        ("2", micros(MONDAY), None, date(2020, 12, 28)),
     ]
 
 
@@ -111,53 +111,53 @@ def test_a_registration_is_the_earliest_and_at_equal_times_has_the_smallest_chan
     ],
 )
 def test_a_week_is_the_iso_week(summary_of, instant, week):
-    assert summary_of([[instant, 1, None]], []) == [(week, 1, 0, 0)]
+    assert summary_of([[instant, "1", None]], []) == [(week, 1, 0, 0)]
 
 
 def test_the_week_after_is_counted_in_weeks_not_in_days(summary_of):
     sunday, monday = "2021-01-03T23:59:59Z", "2021-01-04T00:00:00Z"
     next_sunday = "2021-01-10T23:59:59Z"
-    registered = [[sunday, 1, None], [MONDAY, 2, None], [MONDAY, 3, None]]
-    loads = [[monday, 1], [next_sunday, 2], ["2021-01-11T00:00:00Z", 3]]
+    registered = [[sunday, "1", None], [MONDAY, "2", None], [MONDAY, "3", None]]
+    loads = [[monday, "1"], [next_sunday, "2"], ["2021-01-11T00:00:00Z", "3"]]
     assert summary_of(registered, loads) == [("2020-53", 3, 2, 67)]
 
 
 def test_with_first_only_the_earliest_load_counts(summary_of):
-    registered = [[MONDAY, 1, None], [MONDAY, 2, None]]
+    registered = [[MONDAY, "1", None], [MONDAY, "2", None]]
     loads = [
-        ["2020-12-20T00:00:00Z", 1],
-        ["2021-01-05T00:00:00Z", 1],
-        ["2021-01-05T00:00:00Z", 2],
-        ["2021-01-12T00:00:00Z", 2],
+        ["2020-12-20T00:00:00Z", "1"],
+        ["2021-01-05T00:00:00Z", "1"],
+        ["2021-01-05T00:00:00Z", "2"],
+        ["2021-01-12T00:00:00Z", "2"],
     ]
     assert summary_of(registered, loads) == [("2020-53", 2, 1, 50)]
     assert summary_of(registered, loads, mode="any") == [("2020-53", 2, 2, 100)]
 
 
 def test_the_week_that_counts_is_a_setting(summary_of):
-    registered, loads = [[MONDAY, 1, None]], [["2021-01-12T00:00:00Z", 1]]
+    registered, loads = [[MONDAY, "1", None]], [["2021-01-12T00:00:00Z", "1"]]
     assert summary_of(registered, loads, offset=2) == [("2020-53", 1, 1, 100)]
     assert summary_of(registered, loads, offset=0) == [("2020-53", 1, 0, 0)]
-    before = [["2020-12-27T00:00:00Z", 1]]
+    before = [["2020-12-27T00:00:00Z", "1"]]
     assert summary_of(registered, before, offset=-1) == [("2020-53", 1, 1, 100)]
 
 
 def test_percents_round_halves_up(summary_of):
-    registered = [[MONDAY, i, None] for i in range(8)]
-    loads = [["2021-01-05T00:00:00Z", 0]]
+    registered = [[MONDAY, str(i), None] for i in range(8)]
+    loads = [["2021-01-05T00:00:00Z", "0"]]
     assert summary_of(registered, loads) == [("2020-53", 8, 1, 13)]
     assert summary_of(registered[:1] * 2, loads) == [("2020-53", 1, 1, 100)]
 
 
 def test_a_load_of_somebody_who_never_registered_does_not_count(summary_of):
-    assert summary_of([], [[MONDAY, 1]]) == []
+    assert summary_of([], [[MONDAY, "1"]]) == []
 
 
 def test_days_and_weeks_are_those_of_the_reporting_time_zone(open_here):
     engine = open_here(**{"reporting-timezone": "America/New_York"})
     late_on_sunday = "2021-01-04T04:59:59Z"
-    registered = data_frame(engine, REGISTRATIONS, [[late_on_sunday, 1, None]])
-    loads = data_frame(engine, LOADS, [["2021-01-04T05:00:00Z", 1]])
+    registered = data_frame(engine, REGISTRATIONS, [[late_on_sunday, "1", None]])
+    loads = data_frame(engine, LOADS, [["2021-01-04T05:00:00Z", "1"]])
     rows = summary(registered, loads, "first", 1)
     start = date(2020, 12, 28)
     assert collected(engine, rows) == [(start, 1, 1, 100, False, "2020-53")]
@@ -185,12 +185,12 @@ def test_days_and_weeks_are_those_of_the_reporting_time_zone(open_here):
 def test_a_week_is_complete_when_the_week_that_decides_is_over(
     weeks_of, mode, offset, newest, is_complete
 ):
-    rows = weeks_of([[MONDAY, 1, None]], [[newest, 1], [newest, 1]], mode, offset)
+    rows = weeks_of([[MONDAY, "1", None]], [[newest, "1"], [newest, "1"]], mode, offset)
     assert rows == [("2020-53", date(2020, 12, 28), is_complete)]
 
 
 def test_a_registration_also_ends_a_week(weeks_of):
-    registered = [[MONDAY, 1, None], ["2021-01-11T00:00:00Z", 2, None]]
+    registered = [[MONDAY, "1", None], ["2021-01-11T00:00:00Z", "2", None]]
     assert weeks_of(registered, []) == [
         ("2020-53", date(2020, 12, 28), True),
         ("2021-02", date(2021, 1, 11), False),
@@ -199,11 +199,15 @@ def test_a_registration_also_ends_a_week(weeks_of):
 
 def test_an_unfinished_week_has_no_rate_and_a_future_week_no_row(retention_of):
     registered = [
-        [MONDAY, 1, None],
-        [MONDAY, 2, None],
-        ["2021-01-11T00:00:00Z", 3, None],
+        [MONDAY, "1", None],
+        [MONDAY, "2", None],
+        ["2021-01-11T00:00:00Z", "3", None],
     ]
-    loads = [[MONDAY, 1], ["2021-01-05T00:00:00Z", 1], ["2021-01-05T09:00:00Z", 1]]
+    loads = [
+        [MONDAY, "1"],
+        ["2021-01-05T00:00:00Z", "1"],
+        ["2021-01-05T09:00:00Z", "1"],
+    ]
     first, second = date(2020, 12, 28), date(2021, 1, 11)
     assert retention_of(registered, loads) == [
         ("2020-53", first, 0, 2, 1, 0.5, True),
@@ -214,14 +218,14 @@ def test_an_unfinished_week_has_no_rate_and_a_future_week_no_row(retention_of):
 
 
 def test_a_week_has_ended_with_the_first_event_of_the_next(retention_of):
-    late = [["2021-01-03T23:59:59.999999Z", 9]]
-    assert retention_of([[MONDAY, 1, None]], late)[0][-1] is False
-    next_week = [["2021-01-04T00:00:00Z", 9]]
-    assert retention_of([[MONDAY, 1, None]], next_week)[0][-1] is True
+    late = [["2021-01-03T23:59:59.999999Z", "9"]]
+    assert retention_of([[MONDAY, "1", None]], late)[0][-1] is False
+    next_week = [["2021-01-04T00:00:00Z", "9"]]
+    assert retention_of([[MONDAY, "1", None]], next_week)[0][-1] is True
 
 
 def test_a_cohort_is_followed_for_as_many_weeks_as_set(retention_of):
-    rows = retention_of([[MONDAY, 1, None]], [["2021-03-01T00:00:00Z", 1]], weeks=2)
+    rows = retention_of([[MONDAY, "1", None]], [["2021-03-01T00:00:00Z", "1"]], weeks=2)
     assert [row[2] for row in rows] == [0, 1, 2]
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from datetime import date
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from jobs.fields import FIELDS
 from jobs.ledger import LineAccount
 from jobs.lines.files import EventFile
 from jobs.storage.inputs import find_inputs
-from jobs.tables import USERS, VIDEOS
+from jobs.tables import APP_LOADED, PLAYBACK_EVENTS, USERS, VIDEOS
 from tests.support.engine import collected, micros
 
 APP = {"event": "app_loaded", "timestamp": "2021-01-01T00:00:00Z", "initiator_id": 1}
@@ -116,10 +117,10 @@ MALFORMED = [
     "null",
     "{'event': 'app_loaded'}",
     '{event: "app_loaded"}',
-    '{"event": "app_loaded",}',
-    '{"event": "app_loaded", "other": [1, ]}',
-    '{"event": "app_loaded", "other": NaN}',
-    '{"event": "app_loaded", "other": [-Infinity]}',
+    '{"event": "app_loaded",,}',
+    '{"event": "app_loaded", "other": [, ]}',
+    '{"event": "app_loaded", "other": nan}',
+    '{"event": "app_loaded", "other": [-NaN]}',
     '{"event": "app_loaded", "other": 01}',
     '{"event": "app_loaded", "other": "a\tb"}',
     '{"event": "app_loaded", "other": "\\ud800"}',
@@ -152,10 +153,12 @@ def test_the_first_broken_rule_is_the_reason(judged):
     broken = [
         {"timestamp": "x", "initiator_id": "x"},
         {"event": "", "event_name": None},
-        {"event": "registered", "timestamp": "x", "initiator_id": "x"},
-        {"event": "registered", "timestamp": APP["timestamp"], "initiator_id": "x"},
+        {"event": "registered", "timestamp": "x", "initiator_id": []},
+        {"event": "registered", "timestamp": APP["timestamp"], "initiator_id": []},
+        {"event": "registered", "timestamp": APP["timestamp"], "initiator_id": " "},
         {"event_name": "like", "timestamp": "x", "value": -1},
         {"event_name": "like", "timestamp": APP["timestamp"], "value": -1},
+        PLAYBACK | {"user_id": True, "value": -1},
         {
             "event_name": "like",
             "timestamp": APP["timestamp"],
@@ -168,8 +171,10 @@ def test_the_first_broken_rule_is_the_reason(judged):
         "missing_event",
         "invalid_timestamp",
         "invalid_initiator_id",
+        "missing_initiator_id",
         "invalid_timestamp",
         "missing_user_id",
+        "invalid_user_id",
         "invalid_value",
     ]
 
@@ -278,80 +283,167 @@ def test_anything_else_is_no_timestamp(judged, reason):
     )
 
 
-def test_an_initiator_id_is_an_exact_64_bit_integer(judged):
-    ids = {
-        3074457345618261067: 3074457345618261067,
-        "9007199254740993": 9007199254740993,
-        -(2**63): -(2**63),
-        2**63 - 1: 2**63 - 1,
-        "007": 7,
-    }
-    rows = judged(*(APP | {"initiator_id": written} for written in ids))
-    assert [row["initiator_id"] for row in rows] == list(ids.values())
+# JSON tokens of ids, and the text of the id.
+IDS = {
+    '"u"': "u",
+    '"üñ😀"': "üñ😀",
+    '" u\\t"': "u",
+    '"\\t u\\u0020"': "u",
+    '"7"': "7",
+    '"007"': "007",
+    '"1.0"': "1.0",
+    '"\\u0075ndefine"': "undefine",
+    '"NULL"': "NULL",
+    "7": "7",
+    "-7": "-7",
+    "-0": "-0",
+    "101.0": "101",
+    "101.00": "101",
+    "1.50": "1.50",
+    "1e3": "1e3",
+    "9007199254740993": "9007199254740993",
+    "1" + "0" * 40: "1" + "0" * 40,
+    "1" + "0" * 40 + ".0": "1" + "0" * 40,
+}
+NO_IDS = [
+    *("null", '""', '" "', '"\\t"', '" \\u0020"', '"null"', '"undefined"', '" None"'),
+    *('"NaN"', '"(null)\\t"', '"n\\u0075ll"', "NaN", "Infinity", "-Infinity"),
+]
+INVALID_IDS = ["true", "false", "[]", '["u"]', '{"id": 1}', "{}"]
+OPTIONAL_IDS = ("account_id", "video_id", "session_id", "event_id")
 
 
-def test_anything_else_is_no_initiator_id(judged):
-    written = [
-        1.5,
-        1.0,
-        "1.0",
-        2**63,
-        str(2**63),
-        "abc",
-        "-5",
-        "+5",
-        " 5",
-        "5\n",
-        "",
-        None,
+def with_tokens(event: dict[str, Any], field: str, tokens: Sequence[str]) -> list[str]:
+    """The event as a line for each token, which is the value of a field."""
+    line = json.dumps(event | {field: "?"})
+    return [line.replace('"?"', token) for token in tokens]
+
+
+@pytest.mark.parametrize("field", ["user_id", "initiator_id", *OPTIONAL_IDS])
+def test_an_id_is_a_text_or_a_number_as_it_is_written(judged, field):
+    event = APP if field == "initiator_id" else PLAYBACK
+    rows = judged(*with_tokens(event, field, list(IDS)))
+    assert [row[field] for row in rows] == list(IDS.values())
+    assert {row["reason"] for row in rows} == {None}
+
+
+def test_a_line_without_its_users_id_says_so(judged):
+    registration = APP | {"event": "registered"}
+    lines = [
+        *with_tokens(PLAYBACK, "user_id", NO_IDS),
+        *with_tokens(registration, "initiator_id", NO_IDS),
     ]
-    written += [True, [1], {"id": 1}, "٣"]
-    lines = [json.dumps(APP | {"initiator_id": w}) for w in written]
-    lines += [json.dumps(APP).replace("1}", "1e3}"), json.dumps({**APP, "x": 1})]
-    assert verdicts(judged(*lines)) == ["invalid_initiator_id"] * (len(lines) - 1) + [
-        "app_loaded"
-    ]
-
-
-def test_a_value_is_rounded_down_to_whole_seconds(judged):
-    written = ["12", "12.99", "0", "-0", "-0.0", "1e3", "1.5E1", "0.1", "null", '""']
-    written += ["9007199254740993", "9223372036854775807", "123456789.75"]
-    line = json.dumps(PLAYBACK | {"value": "?"})
-    rows = judged(*(line.replace('"?"', w) for w in written), PLAYBACK | {"value": 7})
-    assert [row["value"] for row in rows] == (
-        [
-            12,
-            12,
-            0,
-            0,
-            0,
-            1000,
-            15,
-            0,
-            None,
-            None,
-            9007199254740993,
-            9223372036854775807,
-            123456789,
-            7,
-        ]
+    assert verdicts(judged(*lines)) == (
+        ["missing_user_id"] * len(NO_IDS) + ["missing_initiator_id"] * len(NO_IDS)
     )
+
+
+def test_anything_else_is_an_invalid_id(judged):
+    lines = [
+        *with_tokens(PLAYBACK, "user_id", INVALID_IDS),
+        *with_tokens(APP, "initiator_id", INVALID_IDS),
+    ]
+    assert verdicts(judged(*lines)) == (
+        ["invalid_user_id"] * len(INVALID_IDS)
+        + ["invalid_initiator_id"] * len(INVALID_IDS)
+    )
+
+
+def test_an_id_that_an_event_does_not_need_may_be_anything(judged):
+    tokens = [*INVALID_IDS, "null", '" "', "NaN"]
+    lines = [
+        line for field in OPTIONAL_IDS for line in with_tokens(PLAYBACK, field, tokens)
+    ]
+    rows = judged(*lines)
+    assert verdicts(rows) == ["playback_events"] * len(lines)
+    assert {row[field] for row in rows for field in OPTIONAL_IDS} == {None}
+
+
+def test_only_session_and_event_ids_may_mean_none(judged):
+    [row] = judged(PLAYBACK | dict.fromkeys(OPTIONAL_IDS, "undefined"))
+    assert [row[field] for field in OPTIONAL_IDS] == [*["undefined"] * 2, None, None]
+
+
+def test_a_load_of_nobody_known_is_ignored_and_nothing_else_of_it_is_judged(judged):
+    lines = with_tokens(APP | {"timestamp": "today"}, "initiator_id", NO_IDS)
+    rows = judged(*lines)
+    assert [row["outcome"] for row in rows] == ["ignored"] * len(lines)
+    assert verdicts(rows) == ["app_loaded (anonymous)"] * len(lines)
+
+
+# JSON tokens of values, and the amount.
+VALUES = {
+    "12": "12",
+    "12.99": "12.99",
+    "0": "0",
+    "-0": "0",
+    "-0.0": "0",
+    "1e3": "1000",
+    "1.5E1": "15",
+    "1234567.8e-7": "0.123456",
+    "0.0000019": "0.000001",
+    "0.0000009": "0",
+    "1e-400": "0",
+    "0e999999999999": "0",
+    "29.999999999999999999": "29.999999",
+    "123456789012.123456": "123456789012.123456",
+    "999999999999.9999999": "999999999999.999999",
+    '"35"': "35",
+    '" 007.50\\t"': "7.5",
+    '"12.3456789"': "12.345678",
+    '"1.5e1"': "15",
+    '"-0"': "0",
+    '"3\\u0035"': "35",
+}
+
+
+def test_a_value_is_a_number_cut_to_six_digits(judged):
+    rows = judged(*with_tokens(PLAYBACK, "value", list(VALUES)))
+    assert [row["value"] for row in rows] == list(map(Decimal, VALUES.values()))
     assert verdicts(rows) == ["playback_events"] * len(rows)
 
 
+def test_a_value_may_be_missing(judged):
+    tokens = ["null", '""', '" \\t"', "NaN", "Infinity", "-Infinity"]
+    rows = judged(*with_tokens(PLAYBACK, "value", tokens))
+    assert [row["value"] for row in rows] == [None] * len(tokens)
+    assert verdicts(rows) == ["playback_events"] * len(tokens)
+
+
 def test_anything_else_is_no_value(judged):
-    written = ["-1", "-0.5", '"12"', '"NaN"', '"abc"', "true", "[1]", '{"a": 1}']
-    written += ["1e400", "9223372036854775808", "1e19"]
-    line = json.dumps(PLAYBACK | {"value": "?"})
-    rows = judged(*(line.replace('"?"', w) for w in written))
-    assert verdicts(rows) == ["invalid_value"] * len(written)
+    written = ["-1", "-0.5", '"NaN"', '"null"', '"abc"', "true", "[1]", '{"a": 1}']
+    written += ["1e400", "1000000000000", "1e12", '"+5"', '".5"', '"5."', '"0x10"']
+    written += ['"1 000"', '"1,5"', '"-1e-9"']
+    assert verdicts(judged(*with_tokens(PLAYBACK, "value", written))) == (
+        ["invalid_value"] * len(written)
+    )
 
 
-def test_a_user_id_is_a_string(judged):
-    written = ["u", " ", "7", "üñ😀", '"quoted"', 7, "", None, True, ["u"]]
-    rows = judged(*(PLAYBACK | {"user_id": w} for w in written))
-    assert [row["user_id"] for row in rows] == [*written[:5], *[None] * 5]
-    assert verdicts(rows)[5:] == ["missing_user_id"] * 5
+def test_trailing_commas_and_bare_constants_are_taken(judged):
+    line = json.dumps(PLAYBACK)[:-1]
+    taken = [
+        line + ",}",
+        line + ' , "tags": ["a",\t], "more": {"b": 1 ,} }',
+        line + ', "score": NaN}',
+        line + ', "device": NaN, "country": -Infinity}',
+        line + ', "scores": [NaN, Infinity], "text": "x: NaN, y"}',
+    ]
+    taken.append(line + ', "device": "NaN", "country": ": NaN, \\"", "score": NaN}')
+    rows = judged(*taken)
+    assert verdicts(rows) == ["playback_events"] * len(taken)
+    assert [row["device"] for row in rows] == [*[None] * 5, "NaN"]
+
+
+def test_other_commas_and_constants_are_malformed(judged):
+    line = json.dumps(PLAYBACK)[:-1]
+    lines = [
+        line + end for end in (",,}", ', "a": [,]}', ', "a": {,}}', ', "a": [1,,]}')
+    ]
+    lines += [
+        f'{line}, "a": {constant}}}'
+        for constant in ("nan", "-NaN", "inf", "+Infinity", "INFINITY", "[nan]")
+    ]
+    assert verdicts(judged(*lines)) == ["malformed_json"] * len(lines)
 
 
 def test_a_text_field_takes_numbers_and_booleans_as_they_are_written(judged):
@@ -364,7 +456,7 @@ def test_a_text_field_takes_numbers_and_booleans_as_they_are_written(judged):
             "1.50",
             "1.50",
             "7",
-            "0",
+            "-0",
             "1e3",
             "12345678.5",
             "true",
@@ -484,9 +576,8 @@ def test_a_key_that_only_late_lines_have_is_read(engine, tmp_path, rows_of):
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
     judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None, *LIMITS))
-    assert rows_of(model.only_playback_events(judged).select("user_id", "country")) == [
-        ("u", "NZ")
-    ]
+    rows = model.event_rows(judged, PLAYBACK_EVENTS)
+    assert rows_of(rows.select("user_id", "country")) == [("u", "NZ")]
 
 
 @pytest.mark.parametrize(
@@ -534,14 +625,15 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path, rows_o
 def test_equal_rows_are_stored_once_whatever_their_dropped_fields_are(table, rows_of):
     schema = (
         "reason STRING, event_name STRING, event STRING, instant TIMESTAMP,"
-        " initiator_id BIGINT, device_type STRING"
+        " initiator_id STRING, event_id STRING, device_type STRING"
     )
-    load = [None, None, "app_loaded", "2021-01-01T00:00:00Z", 1, None]
-    other = [*load[:5], "phone"]
-    rows = model.only_app_loads(table(schema, [load, load, other, other, load]))
+    load = [None, None, "app_loaded", "2021-01-01T00:00:00Z", "1", None, None]
+    other = [*load[:6], "phone"]
+    lines = table(schema, [load, load, other, other, load])
+    rows = model.event_rows(lines, APP_LOADED)
     assert rows_of(rows.select("initiator_id", "device_type")) == [
-        (1, "phone"),
-        (1, None),
+        ("1", "phone"),
+        ("1", None),
     ]
 
 
@@ -550,17 +642,17 @@ def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
     judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None, *LIMITS))
     assert engine.collect(model.tally(judged), model.Tally) == []
-    assert rows_of(model.only_playback_events(judged)) == []
+    assert rows_of(model.event_rows(judged, PLAYBACK_EVENTS)) == []
 
 
 def test_lines_in_excess_of_the_rows_of_their_table_are_duplicates():
     tally = [
-        model.Tally("user_registration", None, 3),
-        model.Tally("playback_events", None, 2),
+        model.Tally("user_registration", None, 3, 0),
+        model.Tally("playback_events", None, 2, 0),
         # An ignored event may have the name of a table or of another outcome.
-        model.Tally("ignored", "playback_events", 5),
-        model.Tally("ignored", "rejected", 7),
-        model.Tally("rejected", "malformed_json", 11),
+        model.Tally("ignored", "playback_events", 5, 0),
+        model.Tally("ignored", "rejected", 7, 0),
+        model.Tally("rejected", "malformed_json", 11, 0),
     ]
     stored = {"user_registration": 1, "app_loaded": 0, "playback_events": 2}
     account = line_account(tally, stored)

@@ -1,6 +1,7 @@
 """The beginning and end of a session, and its attributes."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -136,6 +137,39 @@ def test_watch_time_is_the_sum_over_watch_time_events(sessions_of):
     assert session["total_watch_time_s"] == 35
     [without] = sessions_of(event(name="like"))
     assert without["total_watch_time_s"] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [(["0.98"] * 49, 48), (["9.99"] * 3, 29), (["0.000001"] * 3, 0), (["0.1"] * 30, 3)],
+)
+def test_parts_of_seconds_are_added_exactly_and_then_rounded_down(
+    sessions_of, values, seconds
+):
+    events = [
+        event(f"2021-01-01T00:00:{at:02}Z", value=Decimal(value))
+        for at, value in enumerate(values)
+    ]
+    [session] = sessions_of(*events)
+    assert session["total_watch_time_s"] == seconds
+
+
+def test_a_session_never_ends_before_its_start(sessions_of):
+    [session] = sessions_of(
+        event("2021-01-01T00:00:00Z", "session_end"),
+        event("2021-01-01T00:01:00Z", "session_start"),
+        event("2021-01-01T00:02:00Z", "like"),
+    )
+    assert session["session_start_ts"] == micros("2021-01-01T00:01:00Z")
+    assert session["session_end_ts"] == micros("2021-01-01T00:02:00Z")
+
+
+def test_an_event_with_the_id_of_a_gap_session_belongs_to_it(sessions_of):
+    gap_id = f"u-{micros(START)}"
+    [session] = sessions_of(
+        event(session=None), event("2021-01-01T09:00:00Z", session=gap_id)
+    )
+    assert (session["session_id"], session["event_count"]) == (gap_id, 2)
 
 
 def test_attributes_are_those_of_the_earliest_event_that_has_them(sessions_of):

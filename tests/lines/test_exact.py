@@ -23,21 +23,18 @@ def read(line):
 
 
 @given(st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(), JSON))
-def test_any_object_becomes_a_plain_one_that_stays_as_it_is(fields):
+def test_any_object_becomes_a_plain_one_of_texts(fields):
     # JSON has no infinite numbers, but 1e999 is read as one.
     line = json.dumps(fields).replace("Infinity", "1e999")
-    plain = plain_line(line) or ""
-    assert list(json.loads(plain)) == list(FIELDS)
-    assert plain_line(plain) == plain
+    plain = json.loads(plain_line(line) or "")
+    assert list(plain) == list(FIELDS)
+    assert {type(value) for value in plain.values()} <= {str, type(None)}
 
 
 @given(st.text() | JSON.map(json.dumps))
-def test_a_line_is_an_object_if_a_strict_reader_accepts_it(line):
-    def refuse(constant):
-        raise ValueError(constant)
-
+def test_a_line_is_an_object_if_pythons_reader_accepts_it(line):
     try:
-        is_object = isinstance(json.loads(line, parse_constant=refuse), dict)
+        is_object = isinstance(json.loads(line), dict)
     except ValueError:
         is_object = False
     assert (plain_line(line) is not None) == is_object
@@ -56,10 +53,9 @@ SPACED = st.sampled_from([(",", ":"), (", ", " : "), (",\t", ":\n ")])
 def test_a_long_line_is_read_as_a_short_one(value, separators, is_ascii, at, broken):
     text = json.dumps(value, separators=separators, ensure_ascii=is_ascii)
     for line in (text, text[:at] + broken + text[at + len(broken) :], text[:at]):
-        if "NaN" not in line and "Infinity" not in line:
-            assert plain_long_line(line.encode(errors="replace")) == plain_line(
-                line.encode(errors="replace").decode()
-            )
+        assert plain_long_line(line.encode(errors="replace")) == plain_line(
+            line.encode(errors="replace").decode()
+        )
 
 
 @given(JSON.map(json.dumps) | st.text())
@@ -72,22 +68,23 @@ def test_a_long_text_is_json_if_a_short_one_is(text):
 @pytest.mark.parametrize(
     ("token", "text", "identifier", "value"),
     [
-        ('"a"', "a", False, False),
-        ('""', "", "", ""),
-        ('"7"', "7", "7", False),
-        ('"-7"', "-7", False, False),
-        ("7", "7", 7, 7),
-        ("1.50", "1.50", 1.5, 1.5),
-        ("-0", "0", 0, 0),
-        ("true", "true", False, False),
+        ('"a"', "a", "a", "[]"),
+        ('""', "", "", None),
+        ('"7"', "7", "7", "7.0"),
+        ('" 007 "', " 007 ", "007", "7.0"),
+        ('"-7"', "-7", "-7", "[]"),
+        ("7", "7", "7", "7.0"),
+        ("1.50", "1.50", "1.50", "1.50"),
+        ("101.0", "101.0", "101", "101.0"),
+        ("-0", "-0", "-0", "0"),
+        ("NaN", None, None, None),
+        ("true", "true", " ", "[]"),
         ("null", None, None, None),
-        ("[1]", None, False, False),
-        ('{"a": 1}', None, False, False),
+        ("[1,]", None, " ", "[]"),
+        ('{"a": 1}', None, " ", "[]"),
     ],
 )
-def test_the_type_of_a_value_is_kept_where_a_rule_needs_it(
-    token, text, identifier, value
-):
+def test_a_value_is_written_as_its_kind_says(token, text, identifier, value):
     line = f'{{"device": {token}, "initiator_id": {token}, "value": {token}}}'
     expected = {"device": text, "initiator_id": identifier, "value": value}
     assert read(line) == {k: v for k, v in expected.items() if v is not None}

@@ -107,7 +107,8 @@ def test_the_log_describes_the_columns_and_the_partition(tmp_path):
     ] == [
         ("event", "string", False, "always app_loaded"),
         ("time", "timestamp", False, "when the app was loaded"),
-        ("initiator_id", "long", False, "the user"),
+        ("initiator_id", "string", False, "the user"),
+        ("event_id", "string", True, "id of the event, unique for the user"),
         ("device_type", "string", True, "kind of device, such as a phone"),
         ("derived_tstamp_day", "date", False, "day of the event"),
     ]

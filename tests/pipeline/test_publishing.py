@@ -338,11 +338,11 @@ DAMAGED = {
     "half": "{",
     "zeros": "\0" * 40,
     "null": "null",
-    "no tables": '{"format": 3}',
-    "a list of tables": '{"format": 3, "run_id": "r", "tables": []}',
-    "a table without files": '{"format": 3, "run_id": "r", "tables": {"users":'
+    "no tables": '{"format": 4}',
+    "a list of tables": '{"format": 4, "run_id": "r", "tables": []}',
+    "a table without files": '{"format": 4, "run_id": "r", "tables": {"users":'
     ' {"run_id": "r", "files": []}}}',
-    "a file without a name": '{"format": 3, "run_id": "r", "tables": {"users":'
+    "a file without a name": '{"format": 4, "run_id": "r", "tables": {"users":'
     ' {"run_id": "r", "files":'
     ' [{"path": null, "rows": 1, "size": 1, "partition": null}]}}}',
 }

@@ -29,6 +29,7 @@ def test_everything_has_the_default_of_the_contract():
         "memory_limit": None,
         "log_level": "INFO",
         "max_rejected_ratio": 0.1,
+        "event_id": "use",
         "data_from": "2000-01-01",
         "data_until": None,
         "pseudonym_key": None,

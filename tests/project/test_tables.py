@@ -16,7 +16,7 @@ def test_every_column_has_a_unique_name_and_a_meaning(table):
 
 @every_table
 def test_only_numbers_have_allowed_values(table):
-    numbers = {"INT", "BIGINT", "DOUBLE"}
+    numbers = {"INT", "BIGINT", "DOUBLE", "DECIMAL(18,6)"}
     for column in table.schema:
         assert column.allowed is None or column.type in numbers, column.name
         if isinstance(column.allowed, Range) and column.allowed.most is not None:

@@ -37,8 +37,11 @@ BASIC_TIMESTAMP = re.compile(
     r"(?P<clock>[0-9]{4}([0-9]{2})?)([.,](?P<fraction>[0-9]+))?"
     r"([ \t]?(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?))?"
 )
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-INTEGER = re.compile(r"-?[0-9]+")
+NUMBER = re.compile(
+    r"(?P<mantissa>-?[0-9]+(\.[0-9]+)?)([eE](?P<exponent>[+-]?[0-9]+))?"
+)
+ZERO_FRACTION = re.compile(r"(-?[0-9]+)\.0+")
+NO_ID = ("null", "undefined", "None", "NaN", "(null)")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 THREE_DAYS = timedelta(hours=72)
@@ -52,7 +55,7 @@ PARTITION_DAYS = {
     "fact_user_session": ("session_start_ts", "session_start_day"),
 }
 PLAYBACK: tuple[str, ...]
-PLAYBACK = ("timestamp", "account_id", "user_id", "video_id", "session_id")
+PLAYBACK = ("timestamp", "event_id", "account_id", "user_id", "video_id", "session_id")
 PLAYBACK += ("event_name", "value", "device", "device_os", "app_version", "country")
 SESSION_TEXTS = ("account_id", "device", "device_os", "app_version", "country")
 EVENT_TABLES = ("user_registration", "app_loaded", "playback_events")
@@ -66,6 +69,7 @@ class ReferenceSettings:
     session_timeout_minutes: int = 30
     conversion_mode: str = "first"
     conversion_week_offset: int = 1
+    event_id: str = "use"
     retention_weeks: int = 12
     data_from: str = "1970-01-01"
     data_until: str = "2100-01-01"
@@ -123,6 +127,8 @@ def reference_tables(
                 rejected_events.append(rejected | {"reason": str(reason)})
 
     stored = {table: without_duplicates(rows) for table, rows in events.items()}
+    if settings.event_id == "use":
+        stored = {table: one_of_each_id(rows, zone) for table, rows in stored.items()}
     registrations, loads, playback = (stored[table] for table in EVENT_TABLES)
     users = csv_table(files.get("users.csv"), USERS)
     videos = csv_table(files.get("videos.csv"), VIDEOS)
@@ -131,7 +137,7 @@ def reference_tables(
     loaded, registered = weeks_by_user(loads, zone), weeks_by_user(registrations, zone)
     app_days = (local_day(event["time"], zone) for event in (*registrations, *loads))
     newest_day = max(app_days, default=date.min)
-    cohorts: dict[date, list[int]] = defaultdict(list)
+    cohorts: dict[date, list[str]] = defaultdict(list)
     for initiator, weeks in registered.items():
         cohorts[weeks[0]].append(initiator)
     summary = weekly_summary(cohorts, loaded, newest_day, settings)
@@ -169,6 +175,20 @@ def without_duplicates(rows: list[Row]) -> list[Row]:
     return list({tuple(row.items()): row for row in rows}.values())
 
 
+def one_of_each_id(rows: list[Row], zone: ZoneInfo) -> list[Row]:
+    """The smallest row of each day, user, event name and event_id."""
+    kept: dict[object, Row] = {}
+    for number, row in enumerate(rows):
+        instant = row.get("time") or row["timestamp"]
+        user = row.get("initiator_id") or row["user_id"]
+        name = row.get("event") or row["event_name"]
+        key: object = (local_day(instant, zone), user, name, row["event_id"])
+        if row["event_id"] is None:
+            key = number
+        kept[key] = min(row, kept.get(key, row), key=nulls_lowest)
+    return list(kept.values())
+
+
 def local_day(at: datetime, zone: ZoneInfo) -> date:
     """The day of an instant in the reporting time zone."""
     return at.astimezone(zone).date()
@@ -204,16 +224,21 @@ def judge(
     event = text(fields, "event")
     if text(fields, "event_name") is not None:
         row: Row = {name: text(fields, name) for name in PLAYBACK}
+        row |= optional_ids(fields, "account_id", "video_id")
+        row |= known_ids(fields, "event_id", "session_id")
         row["timestamp"] = instant(fields, settings)
-        row["user_id"] = user_id(fields)
-        row["value"] = whole_seconds(fields)
+        row["user_id"] = required_id(fields, "user_id")
+        row["value"] = amount(fields)
         return "playback_events", row
     if event is None:
         raise Rejected("missing_event")
     if event not in ("registered", "app_loaded"):
         raise Ignored(event)
+    if event == "app_loaded" and is_missing_id(fields, "initiator_id"):
+        raise Ignored("app_loaded (anonymous)")
     row = {"event": event, "time": instant(fields, settings)}
-    row["initiator_id"] = initiator_id(fields)
+    row["initiator_id"] = required_id(fields, "initiator_id")
+    row |= known_ids(fields, "event_id")
     if event == "registered":
         return "user_registration", row | {"channel": text(fields, "channel")}
     return "app_loaded", row | {"device_type": text(fields, "device_type")}
@@ -234,11 +259,11 @@ def json_object(line: str) -> Row:
     """The fields of one strict JSON object; a repeated key has its first value."""
     try:
         value = json.loads(
-            line,
+            without_trailing_commas(line),
             object_pairs_hook=Pairs,
             parse_int=Number,
             parse_float=Number,
-            parse_constant=refuse_constant,
+            parse_constant=lambda constant: None,
         )
         refuse_lone_surrogates(line, value)
         refuse_deep_nesting(value)
@@ -249,9 +274,25 @@ def json_object(line: str) -> Row:
     return dict(reversed(value))
 
 
-def refuse_constant(token: str) -> None:
-    """Raise ValueError for NaN, Infinity and -Infinity, which Python would read."""
-    raise ValueError(token)
+def without_trailing_commas(line: str) -> str:
+    """The line without a comma before the end of an object or array with content."""
+    kept: list[str] = []
+    last = comma = ""  # the last characters outside of strings, and a comma's place
+    at = 0
+    while at < len(line):
+        character, end = line[at], at + 1
+        if character == '"':
+            while end < len(line) and line[end] != '"':
+                end += 2 if line[end] == "\\" else 1
+            end += 1
+        if character in "]}" and last == "," and comma not in ("", *"[{,:"):
+            place = len(kept) - 1 - kept[::-1].index(",")
+            kept[place] = ""
+        if character not in " \t\r\n":
+            comma, last = last, character
+        kept.append(line[at:end])
+        at = end
+    return "".join(kept)
 
 
 def refuse_deep_nesting(value: object) -> None:
@@ -285,8 +326,47 @@ def text(fields: Row, name: str) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Number):
-        return "0" if value.token == "-0" else value.token
+        return value.token
     return value if isinstance(value, str) and value else None
+
+
+def id_of(fields: Row, name: str) -> str | None:
+    """An id: a string without blanks around it, or a number as it is written."""
+    value = fields.get(name)
+    if isinstance(value, Number):
+        zero_fraction = ZERO_FRACTION.fullmatch(value.token)
+        return zero_fraction[1] if zero_fraction else value.token
+    return (value.strip(" \t") or None) if isinstance(value, str) else None
+
+
+def optional_ids(fields: Row, *names: str) -> Row:
+    """Ids that may be missing."""
+    return {name: id_of(fields, name) for name in names}
+
+
+def known_ids(fields: Row, *names: str) -> Row:
+    """Ids that may be missing, and that programs write as null in many ways."""
+    return {
+        name: None if is_missing_id(fields, name) else id_of(fields, name)
+        for name in names
+    }
+
+
+def is_missing_id(fields: Row, name: str) -> bool:
+    """Whether there is no value, or one that means none."""
+    value = fields.get(name)
+    is_text = isinstance(value, str)
+    return value is None or (is_text and value.strip(" \t") in ("", *NO_ID))
+
+
+def required_id(fields: Row, name: str) -> str:
+    """An id, which the line needs."""
+    if is_missing_id(fields, name):
+        raise Rejected(f"missing_{name}")
+    found = id_of(fields, name)
+    if found is None:
+        raise Rejected(f"invalid_{name}")
+    return found
 
 
 def instant(fields: Row, settings: ReferenceSettings) -> datetime:
@@ -315,8 +395,9 @@ def micros_of_day(day: str, zone: ZoneInfo) -> int:
 
 def micros_of(written: str) -> int | None:
     """Microseconds since 1970 of an instant; None if it is written in no known way."""
-    if NUMBER.fullmatch(written):
-        return micros_of_number(Decimal(written))
+    if number := NUMBER.fullmatch(written):
+        exponent = small_exponent(number["exponent"])
+        return micros_of_number(Decimal(f"{number['mantissa']}e{exponent}"))
     found = TIMESTAMP.fullmatch(written) or BASIC_TIMESTAMP.fullmatch(written)
     if not found:
         return None
@@ -362,39 +443,29 @@ def micros_of_number(number: Decimal) -> int:
     return math.floor(min(number, Decimal(10**25)) / 1000)
 
 
-def initiator_id(fields: Row) -> int:
-    """A 64-bit integer, written as a JSON integer or as a string of digits."""
-    value, digits = fields.get("initiator_id"), ""
-    if isinstance(value, Number) and INTEGER.fullmatch(value.token):
-        digits = value.token
-    if isinstance(value, str) and re.fullmatch("[0-9]+", value):
-        digits = value
-    # Decimal, because int() refuses thousands of digits.
-    if not digits or not -(2**63) <= Decimal(digits) < 2**63:
-        raise Rejected("invalid_initiator_id")
-    return int(Decimal(digits))
-
-
-def user_id(fields: Row) -> str:
-    """A non-empty string."""
-    value = fields.get("user_id")
-    if not isinstance(value, str) or not value:
-        raise Rejected("missing_user_id")
-    return value
-
-
-def whole_seconds(fields: Row) -> int | None:
-    """The value rounded down, by exact numbers for an integer, else as a double."""
+def amount(fields: Row) -> Decimal | None:
+    """A number from 0 to less than 10^12, cut to six digits of its fraction."""
     value = fields.get("value")
-    if value is None or value == "":
+    written = value.token if isinstance(value, Number) else value
+    if written is None or (isinstance(written, str) and not written.strip(" \t")):
         return None
-    if not isinstance(value, Number):
+    found = isinstance(written, str) and NUMBER.fullmatch(written.strip(" \t"))
+    if not found:
         raise Rejected("invalid_value")
-    is_integer = INTEGER.fullmatch(value.token)
-    number = Decimal(value.token) if is_integer else float(value.token)
-    if not 0 <= number < 2**63:
+    mantissa, exponent = Decimal(found["mantissa"]), small_exponent(found["exponent"])
+    if mantissa == 0 or (mantissa > 0 and exponent + mantissa.adjusted() < -6):
+        return Decimal(0)
+    if mantissa < 0 or exponent + mantissa.adjusted() >= 12:
         raise Rejected("invalid_value")
-    return math.floor(number)
+    scaled = Fraction(mantissa) * Fraction(10) ** exponent
+    return Decimal(math.floor(scaled * 10**6)).scaleb(-6)
+
+
+def small_exponent(written: str | None) -> int:
+    """An exponent; one that no number of use has becomes 100,000 or -100,000."""
+    digits = (written or "").lstrip("+-").lstrip("0")
+    size = int(digits or 0) if len(digits) < 6 else 100_000
+    return -size if written and written.startswith("-") else size
 
 
 # users.csv and videos.csv
@@ -500,14 +571,16 @@ def session_row(
 
     everything = [event["timestamp"] for event in events]
     watched = [e["value"] or 0 for e in events if e["event_name"] == "watch_time"]
+    start = min(times("session_start") or everything)
+    ends = [at for at in times("session_end") if at >= start]
     video = video_by_id.get(first("video_id") or "", dict.fromkeys(VIDEOS))
     return {
         "user_id": events[0]["user_id"],
         "session_id": session_id,
-        "session_start_ts": min(times("session_start") or everything),
+        "session_start_ts": start,
         "start_observed": bool(times("session_start")),
-        "session_end_ts": max(times("session_end") or everything),
-        "total_watch_time_s": min(sum(watched), 2**63 - 1),
+        "session_end_ts": max(ends or everything),
+        "total_watch_time_s": min(math.floor(sum(watched)), 2**63 - 1),
         "event_count": len(events),
         "has_heart": int(bool(times("heart"))),
         "has_like": int(bool(times("like"))),
@@ -549,9 +622,9 @@ def year_week(day: date) -> str:
     return f"{year:04d}-{week:02d}"
 
 
-def weeks_by_user(rows: list[Row], zone: ZoneInfo) -> dict[int, list[date]]:
+def weeks_by_user(rows: list[Row], zone: ZoneInfo) -> dict[str, list[date]]:
     """The weeks of each user's events, as their Mondays, in time order."""
-    weeks: dict[int, list[date]] = defaultdict(list)
+    weeks: dict[str, list[date]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["time"]):
         day = local_day(row["time"], zone)
         weeks[row["initiator_id"]].append(day - timedelta(days=day.weekday()))
@@ -564,8 +637,8 @@ def has_ended(week: date, newest_day: date) -> bool:
 
 
 def weekly_summary(
-    cohorts: dict[date, list[int]],
-    loaded: dict[int, list[date]],
+    cohorts: dict[date, list[str]],
+    loaded: dict[str, list[date]],
     newest_day: date,
     settings: ReferenceSettings,
 ) -> list[Row]:
@@ -589,8 +662,8 @@ def weekly_summary(
 
 
 def weekly_retention(
-    cohorts: dict[date, list[int]],
-    loaded: dict[int, list[date]],
+    cohorts: dict[date, list[str]],
+    loaded: dict[str, list[date]],
     newest_day: date,
     settings: ReferenceSettings,
 ) -> list[Row]:

@@ -1,39 +1,53 @@
 """The SQL by which DuckDB reads the fields of lines."""
 
+import re
 from collections.abc import Mapping
 
-from jobs.fields import Kind
+from jobs.fields import NO_ID, Kind
 from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, NEVER_TOO_DEEP_LENGTH
 from jobs.quoting import text
 
-# A fast search for lines that may need exact reading; few lines match. It finds numbers
-# with a fraction or an exponent, nested values, bare constants, and a comma before the
-# end. A time such as 10:00:00.5 also has colons, so the pattern looks at the character
-# after a number.
-_MAY_NEED_EXACT = r":\s*(?:-?(?:\d+[.eE][-+\deE]*[,}\s]|[iInN][aAnN])|[\[{])"
-_COMMA_BEFORE_END = r",\s*\}\s*$"
-_COMMON_END = '"}'  # most lines end so, and are not searched for _COMMA_BEFORE_END
+# A fast search for lines that may need exact reading; few lines match. It finds -0,
+# numbers with a fraction or an exponent, bare constants, booleans, nested values, texts
+# that begin or end with a blank, that begin with an escape or a number that has an
+# exponent, or that mean no id, and escapes by a code. A time such as 10:00:00.5 also
+# has colons, so the pattern looks at the character after a number.
+_MAY_NEED_EXACT = (
+    r":\s*(?:(?:-0|-?\d+[.eE][-+\deE]*)[,}\s]|-?[iInN][aAnN]|[\[{tf]"
+    rf'|"(?:[ \t\\]|-?\d[\d.]*[eE]|(?:{"|".join(map(re.escape, NO_ID))})"))'
+    r'|(?:[ \t]|\\t)"\s*[,}]|\\u'
+)
 
-# DuckDB's reader accepts NaN and Infinity in any case, and a trailing comma.
+# DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
 _BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
-_TRAILING_COMMA = r",\s*[\]}]"
+
+# Two spellings that whole files have. They are rewritten here, since the exact reading
+# of every line takes long. The second pattern finds a text that looks like the first.
+_NULL = r'("\s*:\s*)(?:NaN|-?Infinity)(\s*[,}])'
+_TEXT_LIKE_NULL = r'[,:\[{]\s*"\s*:\s*[-NI]'
+_WHOLE_NUMBER = r'("(?:%s)"\s*:\s*-?\d+)\.0+(\s*[,}])'
+_QUOTE_IN_TEXT = '\\"'
 
 _OBJECTS = """
 SELECT raw, source_file, object IS NOT NULL AS is_object, {fields}
 FROM (
-    SELECT raw, source_file,
+    SELECT raw, source_file, may_need_exact,
         CASE WHEN json_valid(plain) THEN json_transform(plain, {structure}) END
             AS object
     FROM (
-        SELECT line AS raw, source_file, CASE
+        SELECT raw, source_file, may_need_exact, CASE
             WHEN exact IS NOT NULL THEN nullif(exact, '')
-            WHEN NOT starts_with(line, '{{') OR ({may_need_exact}) AND ({needs_exact})
-                THEN {plain_line}(line)
+            WHEN NOT starts_with(raw, '{{') OR may_need_exact AND ({needs_exact})
+                THEN {plain_line}(raw)
             ELSE line
         END AS plain
-        FROM {lines}
-        WHERE line IS NOT NULL
+        FROM (
+            SELECT line AS raw, source_file, exact, {may_need_exact} AS may_need_exact,
+                CASE WHEN may_need_exact THEN {rewritten} ELSE line END AS line
+            FROM {lines}
+            WHERE line IS NOT NULL
+        )
     )
 )
 """
@@ -47,12 +61,9 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
         plain_line: the name of the function :func:`plain_line` in DuckDB.
         fields: the kind of each field, by its name.
     """
-    structure = ", ".join(
-        f'"{name}": "{"JSON" if kind.keeps_json else "VARCHAR"}"'
-        for name, kind in fields.items()
-    )
+    structure = ", ".join(f'"{name}": "VARCHAR"' for name in fields)
     needs_exact = (
-        *map(_matches, (_needs_exact(fields), _BARE_CONSTANT, _TRAILING_COMMA)),
+        *map(_matches, (_needs_exact(fields), _BARE_CONSTANT)),
         f"contains(line, '[') AND {_matches(_BARE_CONSTANT_IN_ARRAY)}",
         f"contains(line, '\\u') AND {_matches(ESCAPED_KEY)}",
         f"strlen(line) > {NEVER_TOO_DEEP_LENGTH} AND strlen(line)"
@@ -61,14 +72,36 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
     return _OBJECTS.format(
         lines=lines,
         plain_line=plain_line,
-        fields=", ".join(
-            kind.text.format(value=f'object."{name}"') + f' AS "{name}"'
-            for name, kind in fields.items()
-        ),
+        fields=", ".join(_field(name, kind) for name, kind in fields.items()),
         structure=text(f"{{{structure}}}"),
-        may_need_exact=f"{_matches(_MAY_NEED_EXACT)} OR (NOT"
-        f" ends_with(line, {text(_COMMON_END)}) AND {_matches(_COMMA_BEFORE_END)})",
+        may_need_exact=_matches(_MAY_NEED_EXACT),
         needs_exact=" OR ".join(needs_exact),
+        rewritten=_rewritten(fields),
+    )
+
+
+def _field(name: str, kind: Kind) -> str:
+    value = f'object."{name}"'
+    if kind.text is None:
+        return f'{value} AS "{name}"'
+    text_if_exact = kind.text.format(value=value)
+    return f'CASE WHEN may_need_exact THEN {text_if_exact} ELSE {value} END AS "{name}"'
+
+
+def _rewritten(fields: Mapping[str, Kind]) -> str:
+    """SQL for a line in which NaN is null, and 101.0 is 101 in an id."""
+    ids = "|".join(name for name, kind in fields.items() if kind.is_id)
+    rewritten = "line"
+    for pattern, replacement in (
+        (_NULL, r"\1null\2"),
+        (_WHOLE_NUMBER % ids, r"\1\2"),
+    ):
+        rewritten = (
+            f"regexp_replace({rewritten}, {text(pattern)}, {text(replacement)}, 'g')"
+        )
+    return (
+        f"CASE WHEN contains(line, {text(_QUOTE_IN_TEXT)})"
+        f" OR {_matches(_TEXT_LIKE_NULL)} THEN line ELSE {rewritten} END"
     )
 
 
