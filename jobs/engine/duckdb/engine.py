@@ -75,7 +75,8 @@ class DuckDBEngine(Engine):
         return self._session.view(
             f"SELECT * FROM read_csv({paths([path])}, columns = {{{types}}},"
             """ delim = ',', quote = '"', escape = '"', new_line = '\\n',"""
-            " header = false, auto_detect = false, parallel = false,"
+            " header = false, auto_detect = false, hive_partitioning = false,"
+            " parallel = false,"
             f" max_line_size = {_LONGEST_ROW})"
         )
 
