@@ -15,6 +15,7 @@ pytest_plugins = [
 
 # What Spark has no part in is tested once, with the embedded engine.
 WITHOUT_SPARK = [
+    "jobs/unit_tests/test_attributes.py",
     "jobs/unit_tests/test_privacy.py",
     "jobs/unit_tests/test_significance.py",
     "tests/engines/test_duckdb_session.py",

@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from jobs.findings import Finding
 from jobs.ledger import JobRecord, LineAccount
+from jobs.quoting import printable
 
 # Printed texts may come from the input, so they must not be read as markup.
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
@@ -54,6 +56,15 @@ def show_notes(notes: Iterable[str]) -> None:
         console.print(note)
 
 
+def show_findings(findings: Iterable[Finding]) -> None:
+    """Print what looks wrong in the data; nothing if nothing does."""
+    console = Console(**PLAIN)
+    for number, finding in enumerate(findings):
+        if number == 0:
+            console.print("What looks wrong")
+        console.print(f"- {finding.text}", soft_wrap=True)
+
+
 def _account_table(account: LineAccount) -> Table:
     table = Table(title="Every line", title_justify="left", show_footer=True)
     table.add_column("outcome", footer="read")
@@ -73,8 +84,3 @@ def _account_table(account: LineAccount) -> Table:
         lines = sum(account.ignored[name] for name in others)
         table.add_row("ignored", f"{len(others):,} other names", f"{lines:,}")
     return table
-
-
-def printable(name: str) -> str:
-    """The name with control characters escaped, which a terminal would obey."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

@@ -1,7 +1,7 @@
 """The ledger of a run: its lines, its jobs, its published tables and its end."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import __version__
+from jobs.findings import Finding, most_serious_first
 
 LEDGERS = "_runs"  # their folder in a prefix
 FORMAT = 2
@@ -48,6 +49,7 @@ class JobResult:
         lines: the account of the input's lines, if the job has read the input.
         figures: whole numbers for the ledger, by name.
         notes: sentences for the person who started the run.
+        findings: what looks wrong in the data.
         headline: the job's answer in one line.
         files: the files that the job wrote beside the tables, relative to the prefix.
     """
@@ -55,6 +57,7 @@ class JobResult:
     lines: LineAccount | None = None
     figures: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     headline: str | None = None
     files: tuple[str, ...] = ()
 
@@ -119,6 +122,11 @@ class Ledger:
         """The account of the input's lines, if a job of the run has read the input."""
         return next((job.result.lines for job in self.jobs if job.result.lines), None)
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What looks wrong in the data of the run, the most serious first."""
+        return most_serious_first(f for job in self.jobs for f in job.result.findings)
+
     def as_json(self) -> bytes:
         document = {
             "format": self.format,
@@ -152,10 +160,12 @@ def _job_record(
     seconds: float,
     tables: dict[str, int],
     lines: dict[str, Any] | None,
+    findings: Iterable[dict[str, Any]] = (),
     **result: Any,
 ) -> JobRecord:
-    account = lines and LineAccount(**lines)
-    return JobRecord(job, seconds, tables, JobResult(lines=account or None, **result))
+    account = LineAccount(**lines) if lines else None
+    found = tuple(Finding(**finding) for finding in findings)
+    return JobRecord(job, seconds, tables, JobResult(account, findings=found, **result))
 
 
 def percent(part: int, whole: int) -> str:

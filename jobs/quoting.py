@@ -1,4 +1,4 @@
-"""Quotes names and texts for SQL, whatever characters they have."""
+"""Quotes texts for SQL and for a terminal, whatever characters they have."""
 
 from pathlib import Path
 
@@ -11,3 +11,8 @@ def identifier(name: str) -> str:
 def text(value: str | Path) -> str:
     """A text in single quotes."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def printable(name: str) -> str:
+    """The name with control characters escaped, which a terminal would obey."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

@@ -18,7 +18,7 @@ from jobs.errors import InputError, RunError, in_one_line
 from jobs.publishing.history import as_of
 from jobs.publishing.prefix import Snapshot
 from jobs.publishing.reading import read_snapshot
-from jobs.quoting import identifier, text
+from jobs.quoting import identifier, printable, text
 from jobs.settings import Parser, RunSettings, load
 from jobs.tables import TABLES
 
@@ -178,7 +178,7 @@ def show(columns: Sequence[str], rows: Iterator[list[str | None]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from jobs.console import PLAIN, printable
+    from jobs.console import PLAIN
 
     table = Table()
     for column in columns:

@@ -29,6 +29,7 @@ def _local_and_zone(text: str) -> tuple[datetime, bool]:
     return at.astimezone(UTC).replace(tzinfo=None), False
 
 
+FILE = Kind(lambda text: text or None, "the path of a file")
 LIMIT = Kind(_limit, "a date such as 2021-01-31, or an instant: 2021-01-31T10:00:00Z")
 
 
@@ -39,6 +40,12 @@ LEAST_LINES = 100
 
 @dataclass(frozen=True)
 class EventsSplitSettings:
+    users_path: str | None = setting(
+        "", FILE, "the CSV file of users; unset: users.csv at the top of the input"
+    )
+    videos_path: str | None = setting(
+        "", FILE, "the CSV file of videos; unset: videos.csv at the top of the input"
+    )
     max_rejected_ratio: float = setting(
         "0.1", RATIO, "the share of rejected lines above which nothing is published"
     )

@@ -9,19 +9,49 @@ from typing import TYPE_CHECKING
 
 from jobs.engine import Engine, Rewrite
 from jobs.errors import EventIdError, InputError, TooManyRejectedError
+from jobs.events_split.attributes import MissingColumn, tidy_csv
 from jobs.events_split.config import LEAST_LINES, USE, EventsSplitSettings
-from jobs.events_split.privacy import IDS, concealing, pseudonym
+from jobs.events_split.privacy import IDS, Hide, concealing, pseudonym
 from jobs.fields import FIELDS
+from jobs.findings import (
+    Finding,
+    missing_column,
+    most_serious_first,
+    unknown_ids,
+    unreadable_values,
+)
 from jobs.ledger import LineAccount, percent
 from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
-from jobs.storage.inputs import Inputs, find_inputs, tidy_csv
-from jobs.tables import EVENT_TABLES, REJECTED_EVENTS, USERS, VIDEOS, Table
+from jobs.storage.inputs import Inputs, find_inputs
+from jobs.tables import (
+    EVENT_TABLES,
+    PLAYBACK_EVENTS,
+    REJECTED_EVENTS,
+    USERS,
+    VIDEOS,
+    Table,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.events_split.model import SharedEventId, Tally
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The attributes of users or videos.
+
+    Attributes:
+        path: the CSV file; None if there is none.
+        rows: its rows, each column as text.
+        missing: the columns that it does not have.
+    """
+
+    path: Path | None
+    rows: "DataFrame"
+    missing: Sequence[MissingColumn]
 
 
 @dataclass(frozen=True)
@@ -47,23 +77,40 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     """Stage the six staging tables and account for every line.
 
     Raises:
-        InputError: INPUT_DATA_PATH, users.csv or videos.csv cannot be read.
+        InputError: the input, or the CSV file of users or videos, cannot be read.
         TooManyRejectedError: only rejected_events is staged, to show the lines.
     """
     from jobs.events_split import model
 
-    inputs = find_inputs(run.settings.input_data_path, run.prefix)
     started = datetime.fromisoformat(run.ledger.started)
     limits = settings.limits(run.settings.reporting_timezone, started)
+    inputs = find_inputs(run.settings.input_data_path, run.prefix)
+    users, videos = (
+        read_attributes(
+            run.engine, table, Path(path) if path else inputs.attributes(table.name)
+        )
+        for table, path in (
+            (USERS, settings.users_path),
+            (VIDEOS, settings.videos_path),
+        )
+    )
     judge = Judge(settings.pseudonym_key, *limits)
     judged = run.engine.read_lines(inputs.event_files, FIELDS, judge)
     tally = run.engine.collect(model.tally(judged), model.Tally)
     _require_lines(tally, inputs)
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))
     _require_few_rejected(tally, settings.max_rejected_ratio)
-    notes = _stage_attributes(run, inputs, settings.pseudonym_key)
+    _stage_attributes(run, users, videos, settings.pseudonym_key)
     stored = _stage_events(run, judged, tally, settings)
-    return JobResult(lines=line_account(tally, stored), notes=notes)
+    return JobResult(
+        lines=line_account(tally, stored),
+        notes=tuple(
+            f"There is no {table.name}.csv: its attributes are NULL."
+            for table, attributes in ((USERS, users), (VIDEOS, videos))
+            if attributes.path is None
+        ),
+        findings=_findings(run, users, videos, concealing(settings.pseudonym_key)),
+    )
 
 
 def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAccount:
@@ -106,37 +153,61 @@ def _require_few_rejected(tally: Sequence["Tally"], limit: float) -> None:
         )
 
 
-def _stage_attributes(
-    run: Run, inputs: Inputs, pseudonym_key: str | None
-) -> tuple[str, ...]:
-    """Stage users and videos; returns a note for each file that does not exist."""
-    from jobs.events_split import model
-
-    notes = []
-    for table, typed in ((USERS, model.users), (VIDEOS, model.videos)):
-        path = inputs.attributes(table.name)
-        if path is None:
-            notes.append(f"There is no {table.name}.csv: its attributes are NULL.")
-        attributes = read_attributes(run.engine, table, path)
-        if pseudonym_key and table is USERS:
-            hides = {"user_id": pseudonym(pseudonym_key)}
-            attributes = run.engine.rewrite(attributes, hides)
-        run.stage(table, typed(attributes))
-    return tuple(notes)
-
-
-def read_attributes(engine: Engine, table: Table, path: Path | None) -> "DataFrame":
-    """The rows of a CSV file, each column as text; no rows if there is no file.
+def read_attributes(engine: Engine, table: Table, path: Path | None) -> Attributes:
+    """The rows of a CSV file; no rows if there is no file.
 
     Raises:
         InputError: the file cannot be read, or has no column of the table's key.
     """
     tidy = engine.scratch / f"{table.name}.csv"
+    missing: Sequence[MissingColumn] = ()
     if path is None:
         tidy.touch()
     else:
-        tidy_csv(path, table.column_names, tidy)
-    return engine.read_csv(tidy, table.column_names)
+        missing = tidy_csv(path, table.column_names, tidy)
+    return Attributes(path, engine.read_csv(tidy, table.column_names), missing)
+
+
+def _stage_attributes(
+    run: Run, users: Attributes, videos: Attributes, pseudonym_key: str | None
+) -> None:
+    from jobs.events_split import model
+
+    rows = model.users(users.rows)
+    if pseudonym_key:
+        rows = run.engine.rewrite(rows, {"user_id": pseudonym(pseudonym_key)})
+    run.stage(USERS, rows)
+    run.stage(VIDEOS, model.videos(videos.rows))
+
+
+def _findings(
+    run: Run, users: Attributes, videos: Attributes, conceal: Hide
+) -> tuple[Finding, ...]:
+    """What looks wrong in the CSV files, and in the events beside them."""
+    from jobs.events_split import model
+
+    engine = run.engine
+    events = engine.read(PLAYBACK_EVENTS, run.files(PLAYBACK_EVENTS))
+    found: list[Finding | None] = []
+    for table, attributes, name, typed, takes in (
+        (USERS, users, "signup_date", model.day, "a date such as 2021-01-31"),
+        (VIDEOS, videos, "duration_seconds", model.whole_int, "a number of seconds"),
+    ):
+        if attributes.path is None:
+            continue
+        file, key = attributes.path.name, table.key[0]
+        found += (
+            missing_column(file, each.name, each.near) for each in attributes.missing
+        )
+        values = model.unreadable(attributes.rows, name, typed)
+        [unreadable] = engine.collect(values, model.Unreadable)
+        example = conceal(unreadable.example)
+        count = unreadable.values
+        found.append(unreadable_values(file, name, takes, count, example))
+        rows = engine.read(table, run.files(table))
+        [ids] = engine.collect(model.known_ids(events, rows, key), model.Ids)
+        found.append(unknown_ids(file, key, *ids))
+    return most_serious_first(found)
 
 
 def _stage_events(

@@ -4,13 +4,13 @@
 is_object, and every one of FIELDS as text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.fields import FIELDS, INVALID_ID
+from jobs.fields import FIELDS, INVALID_ID, NO_ID
 from jobs.tables import (
     APP_LOADED,
     EVENT_TABLES,
@@ -43,6 +43,7 @@ _FEW_DIGITS = r"^[0-9]{1,12}(\.[0-9]{1,6})?\z"
 _NUMBER_FROM_0 = r"^[ \t]*([0-9]+(\.[0-9]+)?|-0+(\.0+)?)[ \t]*\z"
 _NUMBER_IN_JSON = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?\z"
+_WHOLE_WITH_FRACTION = r"^-?[0-9]+\.0+\z"
 _INT_RANGE = (-(2**31), 2**31 - 1)
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -65,6 +66,8 @@ _END = r"[ \t]?(Z|z|UTC|GMT|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?[ \t]*\z"
 _EXTENDED_FORM = rf"^[ \t]*{_DAY}{_BETWEEN}{_TIME}(:{_SECONDS})?{_END}"
 _BASIC_TIME = r"([01][0-9]|2[0-3])[0-5][0-9]"
 _BASIC_FORM = rf"^[ \t]*[0-9]{{8}}{_BETWEEN}{_BASIC_TIME}({_SECONDS})?{_END}"
+_FIRST_YEAR = "0001"
+_DATE = rf"^{_DAY}({_BETWEEN}{_TIME}(:{_SECONDS})?{_END}|\z)"
 _BLANK = r"^[ \t]*\z"
 _NUMBER_SINCE_1970 = rf"^[ \t]*{_NUMBER_IN_JSON}[ \t]*\z"
 _FIRST_MICROS = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
@@ -436,7 +439,7 @@ def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
 def users(rows: DataFrame) -> DataFrame:
     """One row per user_id: the rows of users, typed from text."""
     typed = rows.select(
-        empty_as_null("user_id").alias("user_id"),
+        F.when(~F.col("user_id").isin(*NO_ID), id_text("user_id")).alias("user_id"),
         day("signup_date").alias("signup_date"),
         *(
             empty_as_null(name).alias(name)
@@ -448,20 +451,62 @@ def users(rows: DataFrame) -> DataFrame:
 
 def videos(rows: DataFrame) -> DataFrame:
     """One row per video_id: the rows of videos, typed from text."""
-    seconds = F.floor(F.expr("try_cast(duration_seconds as double)"))
     typed = rows.select(
-        *(empty_as_null(name).alias(name) for name in ("video_id", "title", "genre")),
-        F.when(
-            F.col("duration_seconds").rlike(_DECIMAL) & seconds.between(*_INT_RANGE),
-            seconds.cast("int"),
-        ).alias("duration_seconds"),
+        id_text("video_id").alias("video_id"),
+        *(empty_as_null(name).alias(name) for name in ("title", "genre")),
+        whole_int("duration_seconds").alias("duration_seconds"),
     )
     return typed.transform(greatest_of_each, VIDEOS)
 
 
+class Unreadable(NamedTuple):
+    """How many values of a column cannot be read, and the least of them."""
+
+    values: int
+    example: str | None
+
+
+def unreadable(rows: DataFrame, name: str, typed: Callable[[str], Column]) -> DataFrame:
+    """One row for a column of text that this function types, as :class:`Unreadable`."""
+    return rows.where(empty_as_null(name).isNotNull() & typed(name).isNull()).agg(
+        F.count(F.lit(1)).alias("values"), F.min(name).alias("example")
+    )
+
+
+class Ids(NamedTuple):
+    """How many different ids the events have, and how many of them have attributes."""
+
+    ids: int
+    known: int
+
+
+def known_ids(events: DataFrame, attributes: DataFrame, name: str) -> DataFrame:
+    """One row for the ids in the column of this name, as :class:`Ids`."""
+    ids = events.select(F.col(name).alias("id")).distinct()
+    known = attributes.select(F.col(name).alias("known_id"))
+    return ids.join(known, F.col("id") == F.col("known_id"), "left").agg(
+        F.count("id").alias("ids"), F.count("known_id").alias("known")
+    )
+
+
+def id_text(name: str) -> Column:
+    """An id as text: ``101.0`` is ``101``; NULL if it is empty."""
+    digits = F.regexp_extract(name, r"^-?[0-9]+", 0)
+    is_whole = F.col(name).rlike(_WHOLE_WITH_FRACTION)
+    return F.when(is_whole, digits).otherwise(empty_as_null(name))
+
+
 def day(name: str) -> Column:
-    """A day written YYYY-MM-DD, else NULL."""
-    return F.when(F.col(name).rlike(rf"^{_DAY}\z"), F.expr(f"try_cast({name} as date)"))
+    """The day of a date YYYY-MM-DD, with or without a time after it, else NULL."""
+    is_date = F.col(name).rlike(_DATE) & (F.col(name) >= _FIRST_YEAR)
+    return F.when(is_date, F.expr(f"try_cast(substr({name}, 1, 10) as date)"))
+
+
+def whole_int(name: str) -> Column:
+    """A decimal number, rounded down to INT, else NULL."""
+    whole = F.floor(F.expr(f"try_cast({name} as double)"))
+    is_in_int = F.col(name).rlike(_DECIMAL) & whole.between(*_INT_RANGE)
+    return F.when(is_in_int, whole.cast("int"))
 
 
 def greatest_of_each(rows: DataFrame, table: Table) -> DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobs.findings import Finding
 from jobs.ledger import LineAccount
 from jobs.report import significance
 from jobs.report.config import ReportSettings
@@ -58,6 +59,7 @@ def answers(
     lines: LineAccount | None,
     rules: Mapping[str, Any],
     limits: ReportSettings,
+    findings: Sequence[Finding] = (),
 ) -> Answer:
     """All answers; the same counts give the same bytes.
 
@@ -66,6 +68,7 @@ def answers(
         lines: the account of the lines of the tables; None if it is unknown.
         rules: the settings of the run that made the weekly tables; empty if unknown.
         limits: the limits of an abnormal drop-off.
+        findings: what looks wrong in the data.
     """
     newest = {event.family: event.newest_micros for event in counts.newest_events}
     return {
@@ -76,6 +79,7 @@ def answers(
             "time_zone": rules.get("reporting_timezone"),
         },
         "lines": lines and _lines(lines),
+        "findings": [asdict(finding) for finding in findings],
         "conversion": _conversion(counts.conversion_by_week, rules),
         "retention": _retention(counts.retention_by_week),
         **_first_sessions(counts.first_sessions_by_genre),

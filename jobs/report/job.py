@@ -54,6 +54,7 @@ def run(run: Run, settings: ReportSettings) -> JobResult:
         events_ledger.lines if events_ledger else None,
         weeks_ledger.settings if weeks_ledger else {},
         settings,
+        events_ledger.findings if events_ledger else (),
     )
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     run.stage_file(ANSWERS).write_text(text, encoding="utf-8")

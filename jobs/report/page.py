@@ -16,6 +16,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from jobs.quoting import printable
+
 Answer = dict[str, Any]
 
 _HERE = Path(__file__).parent
@@ -96,7 +98,7 @@ def number(whole: int) -> str:
 def name(text: str) -> str:
     """A name from the data, made short, and with control characters escaped."""
     short = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
+    return printable(short)
 
 
 def day(iso: str) -> str:

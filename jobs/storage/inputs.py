@@ -1,6 +1,5 @@
 """The files of INPUT_DATA_PATH: event files, users.csv and videos.csv."""
 
-import csv
 import fnmatch
 import glob
 import os
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import InputError
-from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import EventFile, listed
 from jobs.storage.local import LocalStorage
 from jobs.tables import TABLES
@@ -99,41 +97,6 @@ def find_inputs(input_data_path: str, prefix: Path) -> Inputs:
             " .ndjson, optionally .gz"
         )
     return Inputs(input_data_path, root, tuple(event_files.values()))
-
-
-def tidy_csv(path: Path, names: Sequence[str], tidy: Path) -> None:
-    """Write these columns of a CSV file to a new file that every reader reads alike.
-
-    The new file has no header, the columns in this order, and quotes around every
-    field. A field is empty if its row or its column is missing.
-
-    Raises:
-        InputError: the file cannot be read, or lacks the first column, the key.
-    """
-    csv.field_size_limit(LONGEST_LINE)
-    with tidy.open("w", encoding="utf-8", newline="") as target:
-        writer = csv.writer(target, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        row_number = 1
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as source:
-                rows = csv.reader(source, strict=True)
-                header = next(rows, [])
-                if names[0] not in header:
-                    raise InputError(f"{path}: its header has no column {names[0]}")
-                positions = [header.index(n) if n in header else None for n in names]
-                for row_number, row in enumerate(rows, start=2):  # noqa: B007
-                    if row:
-                        writer.writerow([_field(row, at) for at in positions])
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 after row {row_number}") from error
-        except csv.Error as error:
-            raise InputError(f"{path}: {error} after row {row_number}") from error
-
-
-def _field(row: Sequence[str], position: int | None) -> str:
-    return row[position] if position is not None and position < len(row) else ""
 
 
 def _is_event_file(name: str) -> bool:

@@ -682,7 +682,8 @@ def test_the_greatest_row_of_each_user_stays(engine, tmp_path, rows_of):
         "f,u3\n"
         'f,u4,"2021-01-01\n"\n'
     )
-    rows = model.users(read_attributes(engine, USERS, tmp_path / "users.csv"))
+    users = read_attributes(engine, USERS, tmp_path / "users.csv")
+    rows = model.users(users.rows)
     assert rows_of(rows) == [
         ("u,2", None, None, '18"24', "f"),
         ("u1", date(2021, 1, 2), "free", None, "f"),
@@ -691,26 +692,87 @@ def test_the_greatest_row_of_each_user_stays(engine, tmp_path, rows_of):
     ]
 
 
-def test_an_unreadable_duration_is_null(engine, tmp_path, rows_of):
-    durations = [
-        "120",
-        "120.9",
-        "-1",
-        "abc",
-        "",
-        "1e3",
-        "2147483648",
-        "2147483647",
-        " 5",
-    ]
-    lines = [f"v{i},title,genre,{d}" for i, d in enumerate(durations)]
-    path = tmp_path / "videos.csv"
-    path.write_text("\n".join(["video_id,title,genre,duration_seconds", *lines]))
-    rows = model.videos(read_attributes(engine, VIDEOS, path))
-    assert [row[3] for row in rows_of(rows)] == (
-        [120, 120, -1, None, None, None, None, 2147483647, None]
+DATES = {
+    "2021-01-05": date(2021, 1, 5),
+    " 2021-01-05\t": date(2021, 1, 5),
+    "2021-01-05T00:00:00": date(2021, 1, 5),
+    "2021-01-05 23:59": date(2021, 1, 5),
+    "2021-01-05T23:59:59.999-11:00": date(2021, 1, 5),
+    "2021-01-05  10:00:00 UTC": date(2021, 1, 5),
+    "2020-02-29": date(2020, 2, 29),
+    "2021-02-29": None,
+    "0000-01-01": None,
+    "2021-1-5": None,
+    "05/01/2021": None,
+    "20210105": None,
+    "2021-01-05T24:00:00": None,
+    "2021-01-05x": None,
+    "\uff12021-01-05": None,
+}
+DURATIONS = {
+    "120": 120,
+    "120.9": 120,
+    "-1": -1,
+    " 5": 5,
+    "2147483647": 2147483647,
+    "2147483648": None,
+    "1e3": None,
+    "abc": None,
+}
+
+
+def columns_of(engine, rows_of, folder, table, typed, name, values):
+    """The values of a column, and how many cannot be read, with an example."""
+    key = table.key[0]
+    lines = [f"k{n:02};{text}" for n, text in enumerate([*values, "", " "])]
+    path = folder / f"{table.name}.csv"
+    path.write_text("\n".join([f"{key};{name}", *lines]))
+    rows = read_attributes(engine, table, path).rows
+    of_table = {USERS: model.users, VIDEOS: model.videos}[table]
+    position = table.column_names.index(name)
+    stored = [row[position] for row in rows_of(of_table(rows))]
+    unreadable = engine.collect(model.unreadable(rows, name, typed), model.Unreadable)
+    return stored, unreadable
+
+
+def test_a_date_may_have_a_time_after_it_and_any_other_is_counted(
+    engine, tmp_path, rows_of
+):
+    column = USERS, model.day, "signup_date", DATES
+    stored, unreadable = columns_of(engine, rows_of, tmp_path, *column)
+    assert stored == [*DATES.values(), None, None]
+    assert unreadable == [model.Unreadable(8, "0000-01-01")]
+
+
+def test_a_duration_is_rounded_down_and_any_text_is_counted(engine, tmp_path, rows_of):
+    column = VIDEOS, model.whole_int, "duration_seconds", DURATIONS
+    stored, unreadable = columns_of(engine, rows_of, tmp_path, *column)
+    assert stored == [*DURATIONS.values(), None, None]
+    assert unreadable == [model.Unreadable(3, "1e3")]
+
+
+def test_a_number_as_an_id_has_no_fraction_of_zeros(engine, tmp_path, rows_of):
+    ids = ["101.0", "101", " 7.000 ", "-3.0", "1.50", "1.0.0", "x.0", "u1 ", "null", ""]
+    path = tmp_path / "users.csv"
+    path.write_text("\n".join(["user_id", *ids]))
+    users = read_attributes(engine, USERS, path)
+    assert [row[0] for row in rows_of(model.users(users.rows))] == (
+        ["-3", "1.0.0", "1.50", "101", "7", "u1", "x.0"]
     )
+    path = tmp_path / "videos.csv"
+    path.write_text("video_id\n101.0\nnull\n")
+    videos = read_attributes(engine, VIDEOS, path)
+    assert [row[0] for row in rows_of(model.videos(videos.rows))] == ["101", "null"]
+
+
+def test_ids_of_the_events_are_counted_once_and_nulls_are_none(engine, table, rows_of):
+    events = table("user_id STRING", [["u1"], ["u1"], ["u2"], [None], ["U1"]])
+    users = table("user_id STRING, gender STRING", [["u1", "f"], ["u3", "m"]])
+    known = model.known_ids(events, users, "user_id")
+    assert engine.collect(known, model.Ids) == [model.Ids(ids=3, known=1)]
+    nobody = model.known_ids(events.where("user_id = 'x'"), users, "user_id")
+    assert engine.collect(nobody, model.Ids) == [model.Ids(ids=0, known=0)]
 
 
 def test_without_a_file_the_attributes_are_empty(engine, rows_of):
-    assert rows_of(model.users(read_attributes(engine, USERS, None))) == []
+    assert rows_of(model.users(read_attributes(engine, USERS, None).rows)) == []

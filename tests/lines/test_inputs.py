@@ -1,13 +1,12 @@
 """The files that INPUT_DATA_PATH names."""
 
-import csv
 import os
 from pathlib import Path
 
 import pytest
 
 from jobs.errors import InputError
-from jobs.storage.inputs import find_inputs, tidy_csv
+from jobs.storage.inputs import find_inputs
 
 
 @pytest.fixture
@@ -141,45 +140,3 @@ def test_an_input_within_the_prefix_is_read_if_it_is_no_table(tmp_path):
     assert names(find(tmp_path / "raw", tmp_path)) == ["day.json"]
     with pytest.raises(InputError, match="no event file is there"):
         find(tmp_path / "users", tmp_path)
-
-
-def tidied(path, names):
-    tidy = path.with_name("tidy")
-    tidy_csv(path, names, tidy)
-    with tidy.open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))
-
-
-def test_a_csv_file_is_written_in_one_form(tmp_path):
-    path = tmp_path / "users.csv"
-    path.write_bytes(
-        "\ufeffGender,user_id,name\r\n"
-        'f,u1,"a ""b"", c"\r\n'
-        "\r\n"
-        'm,u2,"two\r\nlines",more\n'
-        "f,u3\r"
-        "x,\0,\ufeff".encode()
-    )
-    assert tidied(path, ["user_id", "name", "gender"]) == [
-        ["u1", 'a "b", c', ""],
-        ["u2", "two\r\nlines", ""],
-        ["u3", "", ""],
-        ["\0", "\ufeff", ""],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (b"", "no column user_id"),
-        (b"id,name\n", "no column user_id"),
-        (b"user_id\nu1\n\xff\n", "not UTF-8 after row 1"),
-        (b'user_id\nu1\n"u2', "unexpected end of data after row 2"),
-        (b'user_id,name\nu1,"The "Best""\n', "expected after"),
-    ],
-)
-def test_a_csv_file_that_cannot_be_read_is_named(tmp_path, content, fault):
-    path = tmp_path / "users.csv"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=rf"users\.csv: .*{fault}"):
-        tidied(path, ["user_id"])

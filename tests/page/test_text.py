@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from jobs.findings import Finding
 from jobs.report.answers import answers
 from jobs.report.page import heat, interval, name, page, percent, probability
 from tests.support.counts import counts
@@ -53,6 +54,13 @@ def test_the_page_answers_in_sentences():
 def test_the_page_defines_coming_back(mode, offset, sentence):
     known = {"conversion_mode": mode, "conversion_week_offset": offset}
     assert sentence in text_of(RULES | known if mode else {})
+
+
+def test_the_page_says_what_looks_wrong_and_nothing_if_nothing_does():
+    finding = Finding("missing_column", "users.csv has no column <b>.")
+    html = page(answers(COUNTS, None, RULES, DEFAULTS, [finding]))
+    assert "<li>users.csv has no column &lt;b&gt;.</li>" in html
+    assert "What looks wrong?" not in text_of()
 
 
 def test_a_week_is_finished_if_it_is_finished_in_the_answers():

@@ -28,6 +28,8 @@ def test_everything_has_the_default_of_the_contract():
         "reporting_timezone": "UTC",
         "memory_limit": None,
         "log_level": "INFO",
+        "users_path": None,
+        "videos_path": None,
         "max_rejected_ratio": 0.1,
         "event_id": "use",
         "data_from": "2000-01-01",

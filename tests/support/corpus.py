@@ -406,7 +406,7 @@ TEXTS = (
     f"a{ASTRAL}",
 )
 USERS = {
-    "user_id": (*USER_IDS, *USER_IDS, "U1", "u1 ", ""),
+    "user_id": (*USER_IDS, *USER_IDS, "U1", "u1 ", "101.0", "101", "null", ""),
     "signup_date": (
         "2020-12-31",
         "2021-01-01",
@@ -416,6 +416,9 @@ USERS = {
         "2021-01-05 ",
         "20210105",
         "2021-01-05T00:00:00",
+        "2021-01-05 10:00",
+        "2021-01-06\t23:59:59,9 -0800",
+        "2021-01-06T24:00:00",
         "31.12.2020",
         "",
     ),
@@ -424,7 +427,7 @@ USERS = {
     "gender": ("f", "m", ""),
 }
 VIDEOS = {
-    "video_id": (*VIDEO_IDS, *VIDEO_IDS, "V1", "v1 ", ""),
+    "video_id": (*VIDEO_IDS, *VIDEO_IDS, "V1", "v1 ", "-7.00", "-7", "null", ""),
     "title": TEXTS,
     "genre": ("comedy", "drama", *TEXTS),
     "duration_seconds": (

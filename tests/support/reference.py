@@ -472,11 +472,24 @@ def small_exponent(written: str | None) -> int:
 
 
 def existing_day(written: str) -> date | None:
-    """A date written YYYY-MM-DD, if there is such a day."""
+    """A date written YYYY-MM-DD, if there is such a day; a time after it is dropped."""
+    has_time = TIMESTAMP.fullmatch(written) and micros_of(written) is not None
     try:
-        return date.fromisoformat(written) if DAY.fullmatch(written) else None
+        is_date = has_time or DAY.fullmatch(written)
+        return date.fromisoformat(written[:10]) if is_date else None
     except ValueError:
         return None
+
+
+def csv_id(written: str) -> str:
+    """An id; a number has no fraction of zeros."""
+    zero_fraction = ZERO_FRACTION.fullmatch(written)
+    return zero_fraction[1] if zero_fraction else written
+
+
+def csv_known_id(written: str) -> str | None:
+    """An id, unless a program wrote there that it had none."""
+    return None if written in NO_ID else csv_id(written)
 
 
 def int32(written: str) -> int | None:
@@ -489,18 +502,17 @@ def int32(written: str) -> int | None:
 
 # The columns of each file, the key first, with the function that reads their text.
 Readers = dict[str, Callable[[str], Any]]
-USERS: Readers = {"user_id": str, "signup_date": existing_day}
+USERS: Readers = {"user_id": csv_known_id, "signup_date": existing_day}
 USERS |= {"subscription_tier": str, "age_group": str, "gender": str}
-VIDEOS: Readers = {"video_id": str, "title": str, "genre": str}
+VIDEOS: Readers = {"video_id": csv_id, "title": str, "genre": str}
 VIDEOS |= {"duration_seconds": int32}
 
 
 def csv_table(content: bytes | None, columns: Readers) -> list[Row]:
     """The greatest row of each key; no rows without a file."""
-    written = (content or b"").decode("utf-8-sig", errors="replace")
     key = next(iter(columns))
     greatest: dict[str, Row] = {}
-    for record in csv.DictReader(io.StringIO(written, newline="")):
+    for record in csv_records(content or b"", columns):
         row: Row = {
             name: read(record[name]) if record.get(name) else None
             for name, read in columns.items()
@@ -509,6 +521,28 @@ def csv_table(content: bytes | None, columns: Readers) -> list[Row]:
             rival = greatest.get(row[key], row)
             greatest[row[key]] = max(row, rival, key=nulls_lowest)
     return list(greatest.values())
+
+
+def csv_records(content: bytes, columns: Readers) -> list[dict[str, str]]:
+    """The trimmed fields of each row by the names of the header in lower case."""
+    is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    written = content.decode("utf-16" if is_utf_16 else "utf-8-sig", errors="replace")
+    best: list[dict[str, str]] = []
+    most = 0
+    for delimiter in ",;\t|":
+        reader = csv.reader(
+            io.StringIO(written, newline=""),
+            delimiter=delimiter,
+            skipinitialspace=True,
+        )
+        rows = [[field.strip(" \t") for field in row] for row in reader]
+        header, *others = [row for row in rows if any(row)] or [[]]
+        names = [name.lower() for name in header]
+        if (found := len({*names} & {*columns})) > most:
+            most = found
+            # Of columns with one name, the first counts.
+            best = [dict(reversed([*zip(names, row, strict=False)])) for row in others]
+    return best
 
 
 def nulls_lowest(row: Row) -> list[tuple[bool, object]]:

@@ -8,9 +8,10 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, product
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -299,6 +300,17 @@ def _broken(draw: st.DrawFn, fields: list[Field]) -> str:
 # users.csv and videos.csv
 
 
+# The delimiter, a blank around each field, and how the header is spelled.
+_CSV_FORMS = (
+    (",", "", str),
+    (",", "", str),
+    (",", " ", str.upper),
+    (";", "", str.title),
+    ("\t", "", str),
+    ("|", "\t ", str),
+)
+
+
 def _csv_files(pools: dict[str, tuple[str, ...]]) -> st.SearchStrategy[bytes]:
     """Files with the columns of `pools` in some order, or without one of them.
 
@@ -316,9 +328,10 @@ def _csv_files(pools: dict[str, tuple[str, ...]]) -> st.SearchStrategy[bytes]:
         header=st.sampled_from([*[names] * len(names), names[::-1], *without_one]),
         rows=st.lists(values, max_size=9),
         further=st.sampled_from(([], [], ["note", "Gender"])),
-        quote_all=st.booleans(),
+        form=st.sampled_from(_CSV_FORMS),
+        quoting=st.sampled_from((csv.QUOTE_MINIMAL, csv.QUOTE_ALL)),
         newline=st.sampled_from(("\n", "\r\n")),
-        bom=st.sampled_from(("", "\ufeff")),
+        encoding=st.sampled_from(("utf-8", "utf-8-sig", "utf-16")),
     )
 
 
@@ -326,17 +339,21 @@ def _csv_file(
     header: list[str],
     rows: list[dict[str, str]],
     further: list[str],
-    quote_all: bool,
+    form: tuple[str, str, Callable[[str], str]],
+    quoting: Literal[0, 1],
     newline: str,
-    bom: str,
+    encoding: str,
 ) -> bytes:
+    delimiter, blank, spelled = form
     text = io.StringIO(newline="")
-    dialect = csv.unix_dialect if quote_all else csv.excel
-    writer = csv.writer(text, dialect, lineterminator=newline)
-    writer.writerow([*further, *header])
+    writer = csv.writer(
+        text, delimiter=delimiter, quoting=quoting, lineterminator=newline
+    )
+    writer.writerow([*further, *(blank + spelled(name) for name in header)])
     for row in rows:
-        writer.writerow(["x, y" for _ in further] + [row[name] for name in header])
-    return (bom + text.getvalue()).encode()
+        fields = ["x, y" for _ in further] + [row[name] for name in header]
+        writer.writerow([blank + field + blank for field in fields])
+    return text.getvalue().encode(encoding)
 
 
 _USERS_CSV = _csv_files(USERS)
