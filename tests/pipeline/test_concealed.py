@@ -1,6 +1,7 @@
 """A whole run shows no address anywhere, and no id if there is a key."""
 
 import hmac
+import json
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from jobs.pipeline import JOBS
 from jobs.tables import PLAYBACK_EVENTS, REJECTED_EVENTS, TABLES
 from tests.support import processes, published
 from tests.support.processes import ROOT
+from tests.support.runs import TABLE_JOBS
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +49,31 @@ def test_an_address_is_in_no_table_ledger_log_or_error(tmp_path):
     for text in (shown, *everything_written(tmp_path / "out")):
         assert not ADDRESS.search(text)
         assert KEY not in text
+
+
+REJECTED = [
+    {"note": "of 192.0.2.1", "user_id": "known-1"},
+    {"raw": json.dumps({"raw": json.dumps({"ip": "known-2", "user_id": "known-3"})})},
+    "ts=1 user_id=known-4 ip=192.0.2.2 url=/%3Fip%3D192.0.2.3%26account_id%3Dknown-5",
+    "2021-01-05;user_id;known-6;2001:db8::1",
+    r"{\u0022ip\u0022: \u0022192.0.2.4\u0022, \u0022user_id\u0022: \u0022known-7",
+]
+
+
+def test_a_rejected_line_shows_no_address_and_no_id_in_any_form(run, tmp_path):
+    lines = (line if isinstance(line, str) else json.dumps(line) for line in REJECTED)
+    good = {"event": "registered", "timestamp": "2021-01-05 10:00:00"}
+    (tmp_path / "in" / "a.jsonl").write_text(
+        "\n".join([*lines, json.dumps(good | {"initiator_id": 1})])
+    )
+    assert run(*TABLE_JOBS, max_rejected_ratio=1, pseudonym_key=KEY).code == 0
+    raw = [row[0] for row in published.rows(tmp_path / "out", REJECTED_EVENTS)]
+    assert len(raw) == len(REJECTED)
+    for line in raw:
+        assert "***" in line
+        assert "known" not in line
+        assert not ADDRESS.search(line)
+        assert "db8" not in line
 
 
 def test_with_a_key_every_id_is_its_hash_and_nothing_else_changes(run, tmp_path):
