@@ -102,6 +102,7 @@ class Ledger:
         finished: when the run ended, ISO 8601.
         error: the error that ended the run, if it failed.
         version: the version of the project.
+        tzdata: the version of the rules of time zones, such as 2026f.
         format: the format number of the ledger.
     """
 
@@ -115,6 +116,7 @@ class Ledger:
     finished: str | None = None
     error: str | None = None
     version: str = __version__
+    tzdata: str | None = None
     format: int = FORMAT
 
     @property
@@ -132,6 +134,7 @@ class Ledger:
             "format": self.format,
             "run_id": self.run_id,
             "version": self.version,
+            "tzdata": self.tzdata,
             "status": self.status,
             "started": self.started,
             "finished": self.finished,

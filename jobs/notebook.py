@@ -36,7 +36,9 @@ class Tables:
         self._seen: Snapshot | None = None
         scratch = Path(tempfile.mkdtemp())
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-        self._engine = open_engine(self.settings, scratch)
+        self._engine = open_engine(
+            self.settings, scratch, self.settings.reporting_timezone
+        )
         atexit.register(self._engine.close)
         read_snapshot(self.prefix, self._create_views)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs import zones
 from jobs.checks import check_staged
 from jobs.engine import Engine, open_engine
 from jobs.errors import RunError, TooManyRejectedError, in_one_line
@@ -185,7 +186,9 @@ def _write(
     # A signal that comes too early would leave files behind, or a JVM.
     stop.defer()
     writer = Writer(settings, [table for job, _ in jobs for table in job.writes])
-    ledger = Ledger(writer.run_id, shown(settings), notes=writer.notes)
+    ledger = Ledger(
+        writer.run_id, shown(settings), notes=writer.notes, tzdata=zones.VERSION
+    )
     for _, own_settings in jobs:
         ledger.settings |= shown(own_settings)
     try:

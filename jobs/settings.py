@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
-from zoneinfo import available_timezones
 
 from jobs import __version__
 from jobs.errors import SettingError
+from jobs.zones import names
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _number(text: str) -> float:
 
 
 def _time_zone(text: str) -> str:
-    if text != "UTC" and text not in available_timezones() - _OF_ONE_ENGINE:
+    if text not in names():
         raise ValueError(text)
     return text
 
@@ -115,9 +115,6 @@ def _properties(text: str) -> tuple[tuple[str, str], ...]:
         pairs.append((key.strip(), value.strip()))
     return tuple(pairs)
 
-
-# Python, DuckDB and Java disagree about these names, or do not all know them.
-_OF_ONE_ENGINE = {"EST", "HST", "MST", "ROC", "Factory", "localtime", "posixrules"}
 
 _SPARK_MASTER = (
     r"local(\[(\*|[0-9]+)(, ?[0-9]+)?\])?|local-cluster\[[0-9, ]+\]"

@@ -18,7 +18,7 @@ MODEL_MAY_IMPORT = re.compile(
     r"|datetime\.date"  # the type of a DATE in a result
     r"|pyspark\.sql\.(Column|DataFrame|Window|WindowSpec|functions as F)"
     r"|pyspark\.sql\.window\.(Window|WindowSpec)"
-    r"|jobs\.(fields|tables|\w+\.model)(\..+)?"
+    r"|jobs\.(fields|local_time|tables|zones|\w+\.model)(\..+)?"
 )
 
 TIE = "a tie is left to chance: order by a unique key, or aggregate with min or max"

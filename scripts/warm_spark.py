@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import duckdb
-from pyspark.sql import SparkSession, Window, WindowSpec
+from pyspark.sql import Column, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F
 
 LINES = """
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
         .config("spark.sql.execution.arrow.pyspark.enabled", "false")
         .getOrCreate()
     )
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
 
     # Tasks in Python have DuckDB judge lines, and Spark reads what that has written.
     def judge(number: int) -> str:
@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
         judged.where("reason IS NULL")
         .select("event", F.col("instant").alias("time"), "value", "user_id")
         .distinct()
-        .withColumn("day", F.to_date("time"))
+        .withColumn("day", day_of("time"))
     )
     tables["events"] = events
     write("events", "day")
@@ -79,7 +79,7 @@ def main(folder: Path) -> None:
         )
         .withColumn("number", F.row_number().over(order_of("start")))
         .withColumn("next", F.lead("start").over(order_of("start")))
-        .withColumn("day", F.to_date("start"))
+        .withColumn("day", day_of("start"))
         .persist()
     )
     tables["sessions"] = sessions
@@ -97,7 +97,7 @@ def main(folder: Path) -> None:
     tables["facts"] = (
         sessions.join(users, F.col("user_id") == F.col("id"), "left")
         .crossJoin(newest)
-        .withColumn("week", F.trunc(F.to_date("start"), "week"))
+        .withColumn("week", F.trunc(day_of("start"), "week"))
         .withColumn("name", F.lpad(F.weekofyear("week").cast("string"), 2, "0"))
     )
     write("facts", "day")
@@ -127,6 +127,11 @@ def main(folder: Path) -> None:
 
 def order_of(name: str) -> WindowSpec:
     return Window.partitionBy("user_id").orderBy(name)
+
+
+def day_of(name: str) -> Column:
+    days = F.expr(f"cast((unix_micros({name}) + 1) div 86400000000 as int)")
+    return F.date_add(F.lit("1970-01-01").cast("date"), days)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,11 @@ def run(run: Run, settings: ConversionRateSettings) -> JobResult:
 
     registrations = run.table(USER_REGISTRATION)
     loads = run.table(APP_LOADED)
-    first_registrations = run.engine.cache(model.first_registrations(registrations))
-    newest_event = run.engine.cache(model.newest_event(registrations, loads))
+    zone = run.zone_of_days(USER_REGISTRATION, APP_LOADED)
+    first_registrations = run.engine.cache(
+        model.first_registrations(registrations, zone)
+    )
+    newest_event = run.engine.cache(model.newest_event(registrations, loads, zone))
     summary = run.engine.cache(
         model.weekly_summary(
             first_registrations,
@@ -31,6 +34,7 @@ def run(run: Run, settings: ConversionRateSettings) -> JobResult:
             newest_event,
             settings.conversion_mode,
             settings.conversion_week_offset,
+            zone,
         )
     )
     run.stage(WEEKLY_SUMMARY, summary)
@@ -41,6 +45,7 @@ def run(run: Run, settings: ConversionRateSettings) -> JobResult:
             loads,
             newest_event,
             settings.retention_weeks,
+            zone,
         ),
     )
     [overall] = run.engine.collect(model.overall(summary), model.Overall)

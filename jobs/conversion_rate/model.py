@@ -5,12 +5,14 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.local_time import local_day
 from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
+from jobs.zones import Offsets
 
 DAYS_PER_WEEK = 7
 
 
-def first_registrations(registrations: DataFrame) -> DataFrame:
+def first_registrations(registrations: DataFrame, zone: Offsets) -> DataFrame:
     """One row per user: the earliest registration.
 
     Columns: initiator_id, time, channel (at equal times the smallest, NULL last) and
@@ -26,8 +28,8 @@ def first_registrations(registrations: DataFrame) -> DataFrame:
             "initiator_id",
             F.col("first").getField("time").alias("time"),
             F.col("first").getField("channel").alias("channel"),
-            monday(F.col("first").getField("time")).alias("registration_monday"),
         )
+        .withColumn("registration_monday", monday("time", zone))
     )
 
 
@@ -37,6 +39,7 @@ def weekly_summary(
     newest_event: DataFrame,
     mode: str,
     week_offset: int,
+    zone: Offsets,
 ) -> DataFrame:
     """One row per registration week: the rows of weekly_summary.
 
@@ -46,13 +49,14 @@ def weekly_summary(
         newest_event: the row of :func:`newest_event`.
         mode: ``first`` (only the user's earliest load counts) or ``any``.
         week_offset: weeks from the registration's week to the week that counts.
+        zone: the time zone of weeks.
     """
     deciding = (
-        active_weeks(loads)
+        active_weeks(loads, zone)
         .groupBy("loader_id")
         .agg(F.min("load_monday").alias("load_monday"))
         if mode == "first"
-        else active_weeks(loads)
+        else active_weeks(loads, zone)
     )
     is_converted = week_diff() == week_offset
     return (
@@ -99,6 +103,7 @@ def weekly_retention(
     loads: DataFrame,
     newest_event: DataFrame,
     retention_weeks: int,
+    zone: Offsets,
 ) -> DataFrame:
     """One row per cohort and week that has begun: the rows of weekly_retention.
 
@@ -107,6 +112,7 @@ def weekly_retention(
         loads: rows of app_loaded.
         newest_event: the row of :func:`newest_event`.
         retention_weeks: the number of weeks to follow after the registration week.
+        zone: the time zone of weeks.
     """
     weeks = F.explode(F.sequence(F.lit(0), F.lit(retention_weeks)))
     week = weeks_later(F.col("weeks_after"))
@@ -118,7 +124,7 @@ def weekly_retention(
         .where(has_begun(week))
     )
     active = (
-        registrations.join(active_weeks(loads), on=is_same_user(), how="inner")
+        registrations.join(active_weeks(loads, zone), on=is_same_user(), how="inner")
         .groupBy(
             F.col("registration_monday").alias("active_cohort"),
             week_diff().alias("active_week"),
@@ -147,23 +153,26 @@ def weekly_retention(
     )
 
 
-def newest_event(registrations: DataFrame, loads: DataFrame) -> DataFrame:
+def newest_event(
+    registrations: DataFrame, loads: DataFrame, zone: Offsets
+) -> DataFrame:
     """One row: newest_monday DATE, the Monday of the newest stored app event's week.
 
     The Monday is NULL if there is no app event.
     """
     times = registrations.select("time").union(loads.select("time"))
-    return times.agg(monday(F.max("time")).alias("newest_monday"))
+    newest = times.agg(F.max("time").alias("time"))
+    return newest.select(monday("time", zone).alias("newest_monday"))
 
 
-def active_weeks(loads: DataFrame) -> DataFrame:
+def active_weeks(loads: DataFrame, zone: Offsets) -> DataFrame:
     """One row per user and week with a load: loader_id, load_monday DATE."""
     # loader_id, since the sides of a join share no column name: if the next step used a
     # shared name twice, SQLFrame would take it from one side first, and then from the
     # other.
     return loads.select(
         F.col("initiator_id").alias("loader_id"),
-        monday(F.col("time")).alias("load_monday"),
+        monday("time", zone).alias("load_monday"),
     ).distinct()
 
 
@@ -172,9 +181,9 @@ def is_same_user() -> Column:
     return F.col("initiator_id") == F.col("loader_id")
 
 
-def monday(instant: Column) -> Column:
+def monday(instant: str, zone: Offsets) -> Column:
     """The Monday, a DATE, of the ISO week that an instant lies in."""
-    return F.trunc(F.to_date(instant), "week")
+    return F.trunc(local_day(instant, zone), "week")
 
 
 def week_diff() -> Column:

@@ -76,12 +76,16 @@ class Engine(ABC):
     in a process.
     """
 
-    def __init__(self, settings: RunSettings, scratch: Path) -> None:
+    def __init__(
+        self, settings: RunSettings, scratch: Path, time_zone: str = "UTC"
+    ) -> None:
         """Open the session.
 
         Args:
             settings: the settings of the run.
             scratch: a folder for the engine's temporary files.
+            time_zone: the time zone in which :meth:`sql` shows instants. No model needs
+                it, since engines have different rules for time zones.
         """
         self.settings = settings
         self.scratch = scratch

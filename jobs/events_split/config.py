@@ -2,31 +2,29 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from jobs.errors import SettingError
-from jobs.settings import RATIO, Kind, one_of, secret, setting
+from jobs.settings import RATIO, TIME_ZONE, Kind, one_of, secret, setting
+from jobs.zones import DAY, instant, micros
 
-_EPOCH = datetime(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _limit(text: str) -> str | None:
     if text:
-        _local_and_zone(text)
+        _instant(text, "UTC")
     return text or None
 
 
-def _local_and_zone(text: str) -> tuple[datetime, bool]:
-    """A local time, and whether it is one of REPORTING_TIMEZONE, not of UTC."""
+def _instant(text: str, time_zone: str) -> int:
+    """The instant of a limit; the midnight of a date is that of the time zone."""
     at = datetime.fromisoformat(text)
     if _DAY.fullmatch(text):
-        return at, True
+        return instant(time_zone, at)
     if at.tzinfo is None or "T" not in text:
         raise ValueError(text)
-    return at.astimezone(UTC).replace(tzinfo=None), False
+    return micros(at)
 
 
 FILE = Kind(lambda text: text or None, "the path of a file")
@@ -63,6 +61,9 @@ class EventsSplitSettings:
         one_of(USE, "ignore"),
         "use: rows with one event_id are one event; ignore: only equal rows are",
     )
+    input_timezone: str = setting(
+        "UTC", TIME_ZONE, "the time zone of timestamps that have no offset"
+    )
     pseudonym_key: str | None = setting(
         "",
         secret(shortest=16),
@@ -74,7 +75,7 @@ class EventsSplitSettings:
     def limits(self, time_zone: str, started: datetime) -> tuple[int, int]:
         """The first instant of the data, and the first one after the data.
 
-        Both are in microseconds since 1970.
+        Both are in microseconds since 1970. Their days have years from 1 to 9999.
 
         Args:
             time_zone: REPORTING_TIMEZONE, which has the midnight of a date.
@@ -83,22 +84,17 @@ class EventsSplitSettings:
         Raises:
             SettingError: there is no instant between them.
         """
-        zone = ZoneInfo(time_zone)
-        first = _micros(self.data_from, zone)
+        first = max(
+            _instant(self.data_from, time_zone), _instant("0001-01-01", time_zone)
+        )
         if self.data_until:
-            until = _micros(self.data_until, zone)
+            until = _instant(self.data_until, time_zone)
         else:
-            local = (started + timedelta(days=1)).astimezone(UTC).replace(tzinfo=None)
-            until = (local - _EPOCH) // _MICROSECOND
+            until = micros(started + timedelta(days=1))
+        until = min(until, _instant("9999-12-31", time_zone) + DAY)
         if until <= first:
             raise SettingError(
                 f"DATA_UNTIL={self.data_until or 'unset'}: it takes an instant after"
                 f" DATA_FROM={self.data_from}"
             )
         return first, until
-
-
-def _micros(text: str, zone: ZoneInfo) -> int:
-    local, is_of_zone = _local_and_zone(text)
-    offset = local.replace(tzinfo=zone).utcoffset() if is_of_zone else None
-    return (local - _EPOCH - (offset or timedelta())) // _MICROSECOND

@@ -32,6 +32,7 @@ from jobs.tables import (
     VIDEOS,
     Table,
 )
+from jobs.zones import UTC_OFFSETS, Offsets, offsets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -61,6 +62,7 @@ class Judge:
     pseudonym_key: str | None
     first_micros: int
     until_micros: int
+    input_zone: Offsets = UTC_OFFSETS
 
     def __call__(self, lines: "DataFrame", rewrite: Rewrite) -> "DataFrame":
         from jobs.events_split import model
@@ -69,7 +71,9 @@ class Judge:
         hides = {"raw": concealing(key)}
         if key:
             hides |= dict.fromkeys(IDS, pseudonym(key))
-        judged = model.judge(lines, self.first_micros, self.until_micros)
+        judged = model.judge(
+            lines, self.first_micros, self.until_micros, self.input_zone
+        )
         return rewrite(judged, hides)
 
 
@@ -94,7 +98,8 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
             (VIDEOS, settings.videos_path),
         )
     )
-    judge = Judge(settings.pseudonym_key, *limits)
+    input_zone = offsets(settings.input_timezone, *limits)
+    judge = Judge(settings.pseudonym_key, *limits, input_zone)
     judged = run.engine.read_lines(inputs.event_files, FIELDS, judge)
     tally = run.engine.collect(model.tally(judged), model.Tally)
     _require_lines(tally, inputs)
@@ -210,6 +215,14 @@ def _findings(
     return most_serious_first(found)
 
 
+def _zone_of_events(time_zone: str, tally: Sequence["Tally"]) -> Offsets:
+    """The offsets of a zone from the oldest to the newest event of the tables."""
+    kept = [each for each in tally if each.outcome in {t.name for t in EVENT_TABLES}]
+    oldest = min((each.oldest for each in kept if each.oldest is not None), default=0)
+    newest = max((each.newest for each in kept if each.newest is not None), default=0)
+    return offsets(time_zone, oldest, newest + 1)
+
+
 def _stage_events(
     run: Run,
     judged: "DataFrame",
@@ -223,11 +236,12 @@ def _stage_events(
     """
     from jobs.events_split import model
 
+    zone = _zone_of_events(run.settings.reporting_timezone, tally)
     stored = {}
     shared: list[SharedEventId] = []
     identified = {counted.outcome for counted in tally if counted.identified}
     for table in EVENT_TABLES:
-        rows = model.event_rows(judged, table)
+        rows = model.event_rows(judged, table, zone)
         if settings.event_id == USE and table.name in identified:
             rows = run.engine.cache(rows)
             found = model.shared_event_ids(rows, table)

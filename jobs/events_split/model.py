@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.fields import FIELDS, INVALID_ID, NO_ID
+from jobs.local_time import instant_of_local_time, local_day
 from jobs.tables import (
     APP_LOADED,
     EVENT_TABLES,
@@ -20,6 +21,7 @@ from jobs.tables import (
     VIDEOS,
     Table,
 )
+from jobs.zones import Offsets
 
 IGNORED = "ignored"
 REJECTED = "rejected"
@@ -68,13 +70,17 @@ _BASIC_TIME = r"([01][0-9]|2[0-3])[0-5][0-9]"
 _BASIC_FORM = rf"^[ \t]*[0-9]{{8}}{_BETWEEN}{_BASIC_TIME}({_SECONDS})?{_END}"
 _FIRST_YEAR = "0001"
 _DATE = rf"^{_DAY}({_BETWEEN}{_TIME}(:{_SECONDS})?{_END}|\z)"
+# The spellings of a time without an offset; some that are no instant are among them.
+_LOCAL = rf"^[ \t]*({_DAY}|[0-9]{{8}}){_BETWEEN}[0-9:.,]+[ \t]*\z"
 _BLANK = r"^[ \t]*\z"
 _NUMBER_SINCE_1970 = rf"^[ \t]*{_NUMBER_IN_JSON}[ \t]*\z"
 _FIRST_MICROS = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
 _LAST_MICROS = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 
 
-def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
+def judge(
+    lines: DataFrame, first_micros: int, until_micros: int, input_zone: Offsets
+) -> DataFrame:
     """One row per line, with the reason if the line is rejected.
 
     Args:
@@ -82,6 +88,7 @@ def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
         first_micros: the first instant that a line may have, in microseconds since
             1970.
         until_micros: the first instant after it that a line may not have.
+        input_zone: the zone of times without an offset.
 
     Columns: reason (NULL if the line is accepted), raw and source_file (of rejected
     lines only), instant TIMESTAMP, value DECIMAL(18,6), and the other fields as texts.
@@ -89,7 +96,7 @@ def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
     computed later, where they are used.
     """
     return (
-        lines.transform(with_typed_fields)
+        lines.transform(with_typed_fields, input_zone)
         .withColumn("reason", rejection(first_micros, until_micros))
         .select(
             "reason",
@@ -102,12 +109,16 @@ def judge(lines: DataFrame, first_micros: int, until_micros: int) -> DataFrame:
     )
 
 
-def with_typed_fields(lines: DataFrame) -> DataFrame:
+def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
     """The lines with instant and value as typed, and empty texts as NULL.
 
     A field that breaks its rule is NULL. The columns written_time and written_value
     keep the texts of timestamp and value. An id that is neither a text nor a number is
     INVALID_ID.
+
+    Args:
+        lines: the lines.
+        input_zone: the zone of times without an offset.
     """
     return lines.select(
         "raw",
@@ -117,7 +128,7 @@ def with_typed_fields(lines: DataFrame) -> DataFrame:
         amount("value").alias("value"),
         F.col("value").alias("written_value"),
         *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
-    ).transform(with_instant)
+    ).transform(with_instant, input_zone)
 
 
 def rejection(first_micros: int, until_micros: int) -> Column:
@@ -218,12 +229,27 @@ def empty_as_null(name: str) -> Column:
     return F.nullif(F.col(name), F.lit(""))
 
 
-def with_instant(lines: DataFrame) -> DataFrame:
+def with_instant(lines: DataFrame, input_zone: Offsets) -> DataFrame:
     """The lines with the instant of written_time; NULL for a text that has none.
 
-    This is a date and time, or a number since 1970. A time without an offset is in UTC.
-    A fraction is cut to microseconds.
+    This is a date and time, or a number since 1970. A fraction is cut to microseconds.
+
+    Args:
+        lines: the lines.
+        input_zone: the zone of times without an offset.
     """
+    in_utc = lines.transform(with_instant_in_utc)
+    if input_zone.is_utc:
+        return in_utc
+    is_local = F.col("written_time").rlike(_LOCAL)
+    instant = instant_of_local_time("instant", input_zone)
+    return in_utc.withColumn(
+        "instant", F.when(is_local, instant).otherwise(F.col("instant"))
+    )
+
+
+def with_instant_in_utc(lines: DataFrame) -> DataFrame:
+    """The lines with the instant of written_time, by UTC if it has no offset."""
     text, trimmed = F.col("written_time"), "trim(BOTH ' \t' FROM written_time)"
     is_other = F.col("instant").isNull()
     return (
@@ -346,8 +372,8 @@ def amount(name: str) -> Column:
     )
 
 
-def event_rows(judged: DataFrame, table: Table) -> DataFrame:
-    """The distinct rows of an event table."""
+def event_rows(judged: DataFrame, table: Table, zone: Offsets) -> DataFrame:
+    """The distinct rows of an event table, with their days in a time zone."""
     instant = next(c.name for c in table.columns if c.type == "TIMESTAMP")
     columns = (
         F.col("instant").alias(instant) if column.name == instant else column.name
@@ -357,7 +383,7 @@ def event_rows(judged: DataFrame, table: Table) -> DataFrame:
         judged.where(~is_rejected() & is_event_of(table))
         .select(*columns)
         .distinct()
-        .withColumn("derived_tstamp_day", F.to_date(instant))
+        .withColumn("derived_tstamp_day", local_day(instant, zone))
     )
 
 
@@ -407,22 +433,38 @@ def only_rejected(judged: DataFrame) -> DataFrame:
 
 
 class Tally(NamedTuple):
-    """The lines with one outcome and detail, and how many of them have an event_id."""
+    """The lines with one outcome and detail.
+
+    Attributes:
+        identified: how many of them have an event_id.
+        oldest: the first instant of them, in microseconds since 1970; None if none of
+            them has an instant.
+        newest: the last instant.
+    """
 
     outcome: str
     detail: str | None
     lines: int
     identified: int
+    oldest: int | None = None
+    newest: int | None = None
 
 
 def tally(judged: DataFrame) -> DataFrame:
     """One row per outcome and detail, as :class:`Tally`."""
     return (
-        judged.select(outcome().alias("outcome"), detail().alias("detail"), "event_id")
+        judged.select(
+            outcome().alias("outcome"),
+            detail().alias("detail"),
+            "event_id",
+            F.unix_micros("instant").alias("micros"),
+        )
         .groupBy("outcome", "detail")
         .agg(
             F.count(F.lit(1)).alias("lines"),
             F.count("event_id").alias("identified"),
+            F.min("micros").alias("oldest"),
+            F.max("micros").alias("newest"),
         )
     )
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from jobs.publishing.prefix import FILES, PUBLISHING, Prefix, Snapshot
 from jobs.settings import RunSettings
 from jobs.storage.local import PART, LocalStorage
 from jobs.tables import Table
+from jobs.zones import Offsets, offsets_of_days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -112,6 +113,18 @@ class Run:
         if table in self.staged:
             return TableFiles(self._staging_folder(table), self.staged[table])
         return self.published.files(table)
+
+    def zone_of_days(self, *tables: Table) -> Offsets:
+        """The offsets of REPORTING_TIMEZONE over the days of some tables.
+
+        Args:
+            tables: tables that are partitioned by day.
+        """
+        days = {f.partition for table in tables for f in self.files(table).files}
+        return offsets_of_days(
+            self.settings.reporting_timezone,
+            (date.fromisoformat(day) for day in days if day is not None),
+        )
 
     def rows(self, table: Table) -> int:
         """The number of rows of a table that this run has staged."""

@@ -26,6 +26,7 @@ def run(run: Run, settings: SessionizeSettings) -> JobResult:
         run.table(USERS),
         run.table(VIDEOS),
         settings.session_timeout_minutes,
+        run.zone_of_days(PLAYBACK_EVENTS),
     )
     # The facts have all columns of the sessions, so one cache serves both tables.
     facts = run.engine.cache(model.with_retention(sessions, events))

@@ -3,7 +3,9 @@
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
+from jobs.local_time import local_day
 from jobs.tables import FACT_USER_SESSION, USER_SESSIONS
+from jobs.zones import Offsets
 
 MICROS_PER_MINUTE = 60_000_000
 RETENTION_MICROS = 72 * 60 * MICROS_PER_MINUTE
@@ -13,7 +15,11 @@ _ATTRIBUTES = ("account_id", "device", "device_os", "app_version", "country")
 
 
 def sessionize(
-    events: DataFrame, users: DataFrame, videos: DataFrame, timeout_minutes: int
+    events: DataFrame,
+    users: DataFrame,
+    videos: DataFrame,
+    timeout_minutes: int,
+    zone: Offsets,
 ) -> DataFrame:
     """One row per (user_id, session_id): the rows of user_sessions.
 
@@ -22,6 +28,7 @@ def sessionize(
         users: rows of users.
         videos: rows of videos.
         timeout_minutes: a longer pause opens a new session, for events without an id.
+        zone: the time zone of days.
     """
     return (
         with_session_id(events, timeout_minutes)
@@ -30,7 +37,7 @@ def sessionize(
         .withColumns(
             {
                 "session_number": F.row_number().over(per_user_in_order()),
-                "session_start_day": F.to_date("session_start_ts"),
+                "session_start_day": local_day("session_start_ts", zone),
             }
         )
         .select(*USER_SESSIONS.column_names)

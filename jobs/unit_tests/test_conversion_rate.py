@@ -6,7 +6,8 @@ import pytest
 
 from jobs.conversion_rate import model
 from jobs.ledger import percent
-from tests.support.engine import collected, data_frame, micros
+from jobs.zones import UTC_OFFSETS, offsets_of_days
+from tests.support.engine import micros
 
 REGISTRATIONS = "time TIMESTAMP, initiator_id STRING, channel STRING"
 LOADS = "time TIMESTAMP, initiator_id STRING"
@@ -44,13 +45,14 @@ def weeks_of(table, rows_of):
     return weeks
 
 
-def summary(registrations, loads, mode, offset):
+def summary(registrations, loads, mode, offset, zone=UTC_OFFSETS):
     return model.weekly_summary(
-        model.first_registrations(registrations),
+        model.first_registrations(registrations, zone),
         loads,
-        model.newest_event(registrations, loads),
+        model.newest_event(registrations, loads, zone),
         mode,
         offset,
+        zone,
     )
 
 
@@ -61,10 +63,11 @@ def retention_of(table, rows_of):
     def follow(registrations, loads, weeks=12):
         registered, loaded = table(REGISTRATIONS, registrations), table(LOADS, loads)
         rows = model.weekly_retention(
-            model.first_registrations(registered),
+            model.first_registrations(registered, UTC_OFFSETS),
             loaded,
-            model.newest_event(registered, loaded),
+            model.newest_event(registered, loaded, UTC_OFFSETS),
             weeks,
+            UTC_OFFSETS,
         )
         return rows_of(
             rows.select(
@@ -94,7 +97,7 @@ def test_a_registration_is_the_earliest_and_at_equal_times_has_the_smallest_chan
             [MONDAY, "2", None],
         ],
     )
-    assert rows_of(model.first_registrations(rows)) == [
+    assert rows_of(model.first_registrations(rows, UTC_OFFSETS)) == [
         ("1", micros(MONDAY), "b", date(2020, 12, 28)),
         ("2", micros(MONDAY), None, date(2020, 12, 28)),
     ]
@@ -153,19 +156,19 @@ def test_a_load_of_somebody_who_never_registered_does_not_count(summary_of):
     assert summary_of([], [[MONDAY, "1"]]) == []
 
 
-def test_days_and_weeks_are_those_of_the_reporting_time_zone(open_here):
-    engine = open_here(**{"reporting-timezone": "America/New_York"})
+def test_weeks_are_those_of_the_reporting_time_zone(table, rows_of):
+    zone = offsets_of_days("America/New_York", [date(2021, 1, 1)])
     late_on_sunday = "2021-01-04T04:59:59Z"
-    registered = data_frame(engine, REGISTRATIONS, [[late_on_sunday, "1", None]])
-    loads = data_frame(engine, LOADS, [["2021-01-04T05:00:00Z", "1"]])
-    rows = summary(registered, loads, "first", 1)
+    registered = table(REGISTRATIONS, [[late_on_sunday, "1", None]])
+    loads = table(LOADS, [["2021-01-04T05:00:00Z", "1"]])
+    rows = summary(registered, loads, "first", 1, zone)
     start = date(2020, 12, 28)
-    assert collected(engine, rows) == [(start, 1, 1, 100, False, "2020-53")]
+    assert rows_of(rows) == [(start, 1, 1, 100, False, "2020-53")]
     # The week after 2020-53 ends at the end of Sunday in New York.
     for newest, is_complete in (("04:59:59", False), ("05:00:00", True)):
-        later = data_frame(engine, LOADS, [[f"2021-01-11T{newest}Z", 2]])
-        rows = summary(registered, loads.union(later), "first", 1)
-        assert collected(engine, rows.select("is_complete")) == [(is_complete,)]
+        later = table(LOADS, [[f"2021-01-11T{newest}Z", "2"]])
+        rows = summary(registered, loads.union(later), "first", 1, zone)
+        assert rows_of(rows.select("is_complete")) == [(is_complete,)]
 
 
 @pytest.mark.parametrize("mode", ["first", "any"])

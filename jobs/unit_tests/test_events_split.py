@@ -22,6 +22,7 @@ from jobs.ledger import LineAccount
 from jobs.lines.files import EventFile
 from jobs.storage.inputs import find_inputs
 from jobs.tables import APP_LOADED, PLAYBACK_EVENTS, USERS, VIDEOS
+from jobs.zones import UTC_OFFSETS
 from tests.support.engine import collected, micros
 
 APP = {"event": "app_loaded", "timestamp": "2021-01-01T00:00:00Z", "initiator_id": 1}
@@ -65,7 +66,7 @@ def files_in(folder: Path) -> Sequence[EventFile]:
 def with_verdict(lines: Any, _: Any) -> Any:
     """A rule that judges lines, and keeps every field and the outcome."""
     return (
-        lines.transform(model.with_typed_fields)
+        lines.transform(model.with_typed_fields, UTC_OFFSETS)
         .withColumn("reason", model.rejection(*LIMITS))
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})
         .withColumn("raw", F.when(model.is_rejected(), F.col("raw")))
@@ -576,7 +577,7 @@ def test_a_key_that_only_late_lines_have_is_read(engine, tmp_path, rows_of):
     lines.append(json.dumps(PLAYBACK | {"country": "NZ"}))
     (tmp_path / "in" / "a.json").write_text("\n".join(lines))
     judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None, *LIMITS))
-    rows = model.event_rows(judged, PLAYBACK_EVENTS)
+    rows = model.event_rows(judged, PLAYBACK_EVENTS, UTC_OFFSETS)
     assert rows_of(rows.select("user_id", "country")) == [("u", "NZ")]
 
 
@@ -630,7 +631,7 @@ def test_equal_rows_are_stored_once_whatever_their_dropped_fields_are(table, row
     load = [None, None, "app_loaded", "2021-01-01T00:00:00Z", "1", None, None]
     other = [*load[:6], "phone"]
     lines = table(schema, [load, load, other, other, load])
-    rows = model.event_rows(lines, APP_LOADED)
+    rows = model.event_rows(lines, APP_LOADED, UTC_OFFSETS)
     assert rows_of(rows.select("initiator_id", "device_type")) == [
         ("1", "phone"),
         ("1", None),
@@ -642,7 +643,7 @@ def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     (tmp_path / "in" / "a.json").write_text("\n \t\n\ufeff\n")
     judged = engine.read_lines(files_in(tmp_path / "in"), FIELDS, Judge(None, *LIMITS))
     assert engine.collect(model.tally(judged), model.Tally) == []
-    assert rows_of(model.event_rows(judged, PLAYBACK_EVENTS)) == []
+    assert rows_of(model.event_rows(judged, PLAYBACK_EVENTS, UTC_OFFSETS)) == []
 
 
 def test_lines_in_excess_of_the_rows_of_their_table_are_duplicates():

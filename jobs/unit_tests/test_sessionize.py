@@ -7,6 +7,7 @@ import pytest
 
 from jobs.sessionize import model
 from jobs.tables import PLAYBACK_EVENTS, USER_SESSIONS, USERS, VIDEOS
+from jobs.zones import UTC_OFFSETS
 from tests.support.engine import micros
 
 START = "2021-01-01T00:00:00Z"
@@ -28,6 +29,7 @@ def sessions_of(table, rows_of):
             table(USERS.columns, users),
             table(VIDEOS.columns, videos),
             timeout,
+            UTC_OFFSETS,
         )
         names = sessions.columns
         assert names == USER_SESSIONS.column_names
@@ -42,7 +44,8 @@ def facts_of(table, rows_of):
     def with_retention(*events):
         played = table(PLAYBACK_EVENTS.columns, events)
         none = table(USERS.columns, []), table(VIDEOS.columns, [])
-        facts = model.with_retention(model.sessionize(played, *none, 30), played)
+        sessions = model.sessionize(played, *none, 30, UTC_OFFSETS)
+        facts = model.with_retention(sessions, played)
         rows = [dict(zip(facts.columns, row, strict=True)) for row in rows_of(facts)]
         return sorted(rows, key=lambda r: (r["user_id"], r["session_number"]))
 

@@ -10,6 +10,7 @@ import pytest
 from jobs.engine import Engine, open_engine
 from jobs.fields import FIELDS
 from jobs.storage.inputs import find_inputs
+from jobs.zones import UTC_OFFSETS
 from tests.support.corpus import (
     ANY_TOKENS,
     BROKEN_TOKENS,
@@ -162,7 +163,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
     rows = engine.read_lines(
         find_inputs(str(folder), folder / "out").event_files,
         FIELDS,
-        lambda lines, _: lines.transform(model.with_typed_fields)
+        lambda lines, _: lines.transform(model.with_typed_fields, UTC_OFFSETS)
         .withColumn("reason", model.rejection(*LIMITS))
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})
         .withColumns(

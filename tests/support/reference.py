@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
+from importlib.resources import files as resources
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -44,6 +46,7 @@ ZERO_FRACTION = re.compile(r"(-?[0-9]+)\.0+")
 NO_ID = ("null", "undefined", "None", "NaN", "(null)")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+EAST_0 = timedelta()
 THREE_DAYS = timedelta(hours=72)
 
 # The instant of a row, and the column of its day.
@@ -66,6 +69,7 @@ class ReferenceSettings:
     """The settings that change rows, with their defaults."""
 
     reporting_timezone: str = "UTC"
+    input_timezone: str = "UTC"
     session_timeout_minutes: int = 30
     conversion_mode: str = "first"
     conversion_week_offset: int = 1
@@ -109,7 +113,7 @@ def reference_tables(
 
     The rows have no particular order. The partition column is the last column.
     """
-    zone = ZoneInfo(settings.reporting_timezone)
+    zone = zone_of(settings.reporting_timezone)
     events: dict[str, list[Row]] = {table: [] for table in EVENT_TABLES}
     rejected_events: list[Row] = []
     ignored: Counter[str] = Counter()
@@ -135,8 +139,8 @@ def reference_tables(
     timeout = timedelta(minutes=settings.session_timeout_minutes)
     sessions = user_sessions(playback, users, videos, timeout)
     loaded, registered = weeks_by_user(loads, zone), weeks_by_user(registrations, zone)
-    app_days = (local_day(event["time"], zone) for event in (*registrations, *loads))
-    newest_day = max(app_days, default=date.min)
+    app_times = [event["time"] for event in (*registrations, *loads)]
+    newest_day = local_day(max(app_times), zone) if app_times else date.min
     cohorts: dict[date, list[str]] = defaultdict(list)
     for initiator, weeks in registered.items():
         cohorts[weeks[0]].append(initiator)
@@ -187,6 +191,14 @@ def one_of_each_id(rows: list[Row], zone: ZoneInfo) -> list[Row]:
             key = number
         kept[key] = min(row, kept.get(key, row), key=nulls_lowest)
     return list(kept.values())
+
+
+@cache
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by the package tzdata; the system may have other rules."""
+    file = resources("tzdata").joinpath("zoneinfo", *name.split("/"))
+    with file.open("rb") as content:
+        return ZoneInfo.from_file(content, key=name)
 
 
 def local_day(at: datetime, zone: ZoneInfo) -> date:
@@ -376,10 +388,10 @@ def instant(fields: Row, settings: ReferenceSettings) -> datetime:
         raise Rejected("invalid_timestamp")
     if written is None or not written.strip(" \t"):
         raise Rejected("missing_timestamp")
-    micros = micros_of(written.strip(" \t"))
+    micros = micros_of(written.strip(" \t"), zone_of(settings.input_timezone))
     if micros is None:
         raise Rejected("invalid_timestamp")
-    zone = ZoneInfo(settings.reporting_timezone)
+    zone = zone_of(settings.reporting_timezone)
     if micros < micros_of_day(settings.data_from, zone):
         raise Rejected("past_timestamp")
     if micros >= micros_of_day(settings.data_until, zone):
@@ -393,8 +405,11 @@ def micros_of_day(day: str, zone: ZoneInfo) -> int:
     return (midnight.astimezone(UTC) - EPOCH) // MICROSECOND
 
 
-def micros_of(written: str) -> int | None:
-    """Microseconds since 1970 of an instant; None if it is written in no known way."""
+def micros_of(written: str, zone: ZoneInfo) -> int | None:
+    """Microseconds since 1970 of an instant; None if it is written in no known way.
+
+    A time without an offset is one of the zone.
+    """
     if number := NUMBER.fullmatch(written):
         exponent = small_exponent(number["exponent"])
         return micros_of_number(Decimal(f"{number['mantissa']}e{exponent}"))
@@ -418,6 +433,9 @@ def micros_of(written: str) -> int | None:
     micros = (at.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
     micros -= later * 146_097 * 86_400_000_000
     micros += int(f"{found['fraction'] or ''}000000"[:6])
+    if found["zone"] is None:
+        # Of a time that exists twice, Python takes the first by itself.
+        return micros - (at.replace(tzinfo=zone).utcoffset() or EAST_0) // MICROSECOND
     return (
         None
         if (east := minutes_east(found["zone"])) is None
@@ -425,9 +443,9 @@ def micros_of(written: str) -> int | None:
     )
 
 
-def minutes_east(zone: str | None) -> int | None:
+def minutes_east(zone: str) -> int | None:
     """The minutes of an offset; None if it has 18 hours or more, or 60 minutes."""
-    if zone is None or zone in ("Z", "z", "UTC", "GMT"):
+    if zone in ("Z", "z", "UTC", "GMT"):
         return 0
     hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or "0")
     if hours >= 18 or minutes >= 60:

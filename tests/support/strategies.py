@@ -68,6 +68,9 @@ def settings() -> st.SearchStrategy[ReferenceSettings]:
         reporting_timezone=st.sampled_from(
             ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
         ),
+        input_timezone=st.sampled_from(
+            ("UTC", "UTC", "America/New_York", "Asia/Kolkata", "Africa/Monrovia")
+        ),
         session_timeout_minutes=st.sampled_from((30, 1)),
         conversion_mode=st.sampled_from(("first", "any")),
         conversion_week_offset=st.sampled_from((1, 0, 2)),

@@ -37,8 +37,10 @@ _LONGEST_ROW = 2 * LONGEST_LINE + 1024 * 1024
 
 
 class DuckDBEngine(Engine):
-    def __init__(self, settings: RunSettings, scratch: Path) -> None:
-        super().__init__(settings, scratch)
+    def __init__(
+        self, settings: RunSettings, scratch: Path, time_zone: str = "UTC"
+    ) -> None:
+        super().__init__(settings, scratch, time_zone)
         config: dict[str, Any] = {"temp_directory": str(scratch / "spill")}
         self._memory: int | None = None
         if limit := settings.memory_limit:
@@ -46,7 +48,7 @@ class DuckDBEngine(Engine):
             affordable = megabytes(limit) // _MEGABYTES_PER_THREAD
             config["threads"] = min(max(1, affordable), len(os.sched_getaffinity(0)))
             self._memory = megabytes(limit) * 10**6
-        self._session = Session(config, settings.reporting_timezone)
+        self._session = Session(config, time_zone)
         self._connection = self._session.connection
         self._cached: list[str] = []
 

@@ -39,12 +39,12 @@ class Session:
         connection: the connection to DuckDB.
     """
 
-    def __init__(self, config: Mapping[str, Any], time_zone: str) -> None:
+    def __init__(self, config: Mapping[str, Any], time_zone: str = "UTC") -> None:
         """Open the database.
 
         Args:
             config: DuckDB's settings, in addition to those of every session.
-            time_zone: the time zone of days and local times.
+            time_zone: the time zone in which a query shows instants.
         """
         self.connection = duckdb.connect(
             config={

@@ -44,14 +44,16 @@ _ATTEMPTS = 3
 
 
 class SparkEngine(Engine):
-    def __init__(self, settings: RunSettings, scratch: Path) -> None:
+    def __init__(
+        self, settings: RunSettings, scratch: Path, time_zone: str = "UTC"
+    ) -> None:
         """Start a session, or join the one that runs; close() then leaves it running.
 
         Raises:
             SettingError: MEMORY_LIMIT is less than Spark takes.
             RunError: there is no Java that Spark runs on, or Spark does not start.
         """
-        super().__init__(settings, scratch)
+        super().__init__(settings, scratch, time_zone)
         limit = settings.memory_limit
         if limit and megabytes(limit) < _LEAST_MEGABYTES:
             raise SettingError(
@@ -78,9 +80,7 @@ class SparkEngine(Engine):
             # the user one line instead.
             server = self._session.sparkContext._accumulatorServer
             server.handle_error = _do_nothing  # type: ignore[method-assign, assignment]
-        self._session.conf.set(
-            "spark.sql.session.timeZone", settings.reporting_timezone
-        )
+        self._session.conf.set("spark.sql.session.timeZone", time_zone)
         # Otherwise PySpark runs its workers with the ``python3`` that the PATH has.
         context = self._session.sparkContext
         context.pythonExec = str(context.getConf().get("spark.pyspark.python"))
@@ -104,9 +104,7 @@ class SparkEngine(Engine):
         ranges = [lines for file in files for lines in split(file, _BYTES_PER_TASK)]
         folder = self.scratch / "judged"
         folder.mkdir(exist_ok=True)
-        task = JudgingTask(
-            pickled_rule(judge), fields, folder, self.settings.reporting_timezone
-        )
+        task = JudgingTask(pickled_rule(judge), fields, folder)
         tasks = _packed_together(ranges, _BYTES_PER_TASK)
         done = context.parallelize(tasks, len(tasks)).map(task).collect()
         for judged in done:

@@ -46,13 +46,11 @@ class JudgingTask:
             modules only after it has bound the models to DuckDB.
         fields: the kind of each field, by its name.
         folder: the folder of the Parquet files, which every worker and the driver see.
-        time_zone: REPORTING_TIMEZONE.
     """
 
     judge: bytes
     fields: Mapping[str, Kind]
     folder: Path
-    time_zone: str
 
     def __call__(self, ranges: Sequence[LineRange]) -> Judged:
         import duckdb
@@ -65,7 +63,7 @@ class JudgingTask:
         path = self.folder / f"{uuid4()}.parquet"
         # Spark runs one task on each core.
         config = {"threads": 1, "temp_directory": f"{path}.spill"}
-        session = Session(config, self.time_zone)
+        session = Session(config)
         try:
             session.judge(
                 ranges,
