@@ -30,7 +30,5 @@ def instant_of_local_time(local: str, zone: Offsets) -> Column:
         local: the column of the local time, as if it were in UTC.
         zone: the offsets of the zone.
     """
-    micros = f"unix_micros({local})"
-    offset = zone.of_local_times().sql(micros)
-    epoch = "cast('1970-01-01T00:00:00Z' as timestamp)"
-    return F.expr(f"timestampadd(MICROSECOND, {micros} - ({offset}), {epoch})")
+    offset = zone.of_local_times().sql(f"unix_micros({local})")
+    return F.expr(f"timestampadd(MICROSECOND, -({offset}), {local})")

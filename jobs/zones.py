@@ -5,7 +5,7 @@ both engines give the same days, the offsets of a zone are computed here, once a
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache
@@ -84,16 +84,19 @@ class Offsets:
         Args:
             micros: SQL for the microseconds from 1970 to the instant.
         """
-        if self.repeats_from is not None:
-            start = self.repeats_from
-            micros = (
-                f"(CASE WHEN {micros} < {start} THEN {micros}"
-                f" ELSE ({micros} - {start}) % {_PERIOD} + {start} END)"
-            )
-        return _chosen(micros, self.first, self.changes)
+        if self.repeats_from is None:
+            return _chosen(micros, self.first, self.changes)
+        start = self.repeats_from
+        before = [change for change in self.changes if change.at < start]
+        after = [c._replace(at=c.at - start) for c in self.changes if c.at >= start]
+        in_period = f"(({micros} - {start}) % {_PERIOD})"
+        return (
+            f"CASE WHEN {micros} < {start} THEN {_chosen(micros, self.first, before)}"
+            f" ELSE {_chosen(in_period, after[0].before, after)} END"
+        )
 
 
-def _chosen(micros: str, first: int, changes: tuple[Change, ...]) -> str:
+def _chosen(micros: str, first: int, changes: Sequence[Change]) -> str:
     """SQL for the offset, in as few comparisons as a binary search takes."""
     if not changes:
         return str(first)

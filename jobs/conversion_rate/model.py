@@ -215,8 +215,9 @@ def has_begun(week: Column) -> Column:
 
 def iso_week(name: str) -> Column:
     """``YYYY-WW``: the ISO year and week of a Monday. The year is its Thursday's."""
+    year = F.lpad(F.year(F.date_add(name, 3)).cast("string"), 4, "0")
     week = F.lpad(F.weekofyear(name).cast("string"), 2, "0")
-    return F.concat_ws("-", F.year(F.date_add(name, 3)).cast("string"), week)
+    return F.concat_ws("-", year, week)
 
 
 def whole_percent(part: str, whole: str) -> Column:
