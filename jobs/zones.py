@@ -113,8 +113,8 @@ UTC_OFFSETS = Offsets(0)
 
 @cache
 def names() -> frozenset[str]:
-    """The names of all time zones."""
-    return frozenset((files(tzdata) / "zones").read_text("utf-8").split())
+    """The names of all time zones, without the one of a system that has none."""
+    return frozenset((files(tzdata) / "zones").read_text().split()) - {"Factory"}
 
 
 @cache

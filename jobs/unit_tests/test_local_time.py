@@ -115,6 +115,7 @@ def near_changes(found: Iterable[zones.Offsets]) -> list[datetime]:
 
 
 @pytest.mark.slow
+@pytest.mark.long_on_spark
 def test_a_range_of_thousands_of_years_has_the_changes_of_400(table, rows_of):
     zone = "Europe/Dublin"
     years = (micros(f"{day}T00:00:00Z") for day in ("0001-01-01", "9999-12-30"))

@@ -74,6 +74,7 @@ def test_spark_properties_are_lines():
         ("REPORTING_TIMEZONE", "Mars/Olympus"),
         ("REPORTING_TIMEZONE", "../etc/passwd"),
         ("REPORTING_TIMEZONE", "localtime"),
+        ("REPORTING_TIMEZONE", "Factory"),
         ("INPUT_TIMEZONE", "+01:00"),
         ("SPARK_MASTER", "nonsense"),
         ("SPARK_MASTER", "local[x]"),
