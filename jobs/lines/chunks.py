@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from jobs.errors import InputError, RunError
 from jobs.lines.exact import LONG_LINE, LONGEST_LINE, plain_long_line
-from jobs.lines.files import EventFile, LineRange, open_unpacked
+from jobs.lines.files import EventFile, LineRange, open_unpacked, whole
 
 CHUNK_SIZE = 8_000_000
 """Unpacked bytes. A chunk is larger only if a single line is larger."""
@@ -32,6 +33,7 @@ _COPIES_AS_BYTES, _COPIES_AS_TEXT = 3, 3  # of a rejected line, all in memory
 # The bytes that Python takes for a character, by its first byte in UTF-8.
 _WIDTHS = ((4, 0xF0), (2, 0xC4), (1, 0))
 _PIECE = 1024 * 1024  # bytes that are decoded at once
+_SHORT_CHUNK = 1024 * 1024
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
@@ -95,6 +97,24 @@ def lines_of_ranges(
             chunks.stop()
 
 
+def first_lines(file: EventFile, most: int = 100) -> list[bytes]:
+    """The first lines of a file, each in UTF-8.
+
+    Raises:
+        InputError: the file cannot be read as it was listed, or has too long a line.
+    """
+    found: list[bytes] = []
+    with closing(chunks_of(whole(file), _SHORT_CHUNK)) as chunks:
+        for data in chunks:
+            lines = lines_of(file, data)
+            count = most - len(found)
+            places = zip(lines.starts[:count], lines.ends[:count], strict=True)
+            found += [lines.data[start:end].tobytes() for start, end in places]
+            if len(found) == most:
+                break
+    return found
+
+
 class _Chunks:
     """The chunks of several ranges; each thread takes the next one.
 
@@ -155,7 +175,7 @@ class _Chunks:
             self._changed.notify_all()
 
 
-def chunks_of(lines: LineRange, size: int = CHUNK_SIZE) -> Iterator[Bytes]:
+def chunks_of(lines: LineRange, size: int = CHUNK_SIZE) -> Generator[Bytes]:
     """The unpacked bytes of a range, cut after line ends; only the last may lack one.
 
     Raises:

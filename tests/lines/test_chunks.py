@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.errors import InputError
 from jobs.lines import chunks
-from jobs.lines.chunks import chunks_of, lines_of, lines_of_ranges
+from jobs.lines.chunks import chunks_of, first_lines, lines_of, lines_of_ranges
 from jobs.lines.files import listed, split, whole
 
 LINE_ENDS = (b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n")
@@ -145,3 +145,11 @@ def test_a_line_that_is_too_long_is_an_error_that_names_the_file(
     path.write_text("y\n" + "x" * 1001 + "\nz")
     with pytest.raises(InputError, match=r"a\.json: a line is longer than 1,000 bytes"):
         read(path, size)
+
+
+def test_the_first_lines_of_a_file_are_those_of_the_reader(path):
+    path.write_bytes(b"\xef\xbb\xbf1\r\n \n2\n\xff\n" + b"x" * 2_000_000 + b"\n4")
+    file = listed(path, path.parent)
+    assert first_lines(file, 0) == []
+    assert first_lines(file, 2) == [b"1", b"2"]
+    assert first_lines(file)[2:] == ["\ufffd".encode(), b"x" * 2_000_000, b"4"]
