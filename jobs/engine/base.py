@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jobs.errors import RunError
 from jobs.fields import Kind
+from jobs.lines.chunks import LineCount
 from jobs.lines.files import EventFile
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
@@ -68,6 +69,19 @@ class TableFiles:
         return sum(file.size for file in self.files)
 
 
+@dataclass(frozen=True)
+class JudgedLines:
+    """The result of :meth:`Engine.read_lines`.
+
+    Attributes:
+        rows: a row for each line, cached.
+        counts: what was read of each file, in the order of the files.
+    """
+
+    rows: "DataFrame"
+    counts: Sequence[LineCount]
+
+
 class Engine(ABC):
     """One session of an engine.
 
@@ -106,19 +120,21 @@ class Engine(ABC):
     @abstractmethod
     def read_lines(
         self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
-    ) -> "DataFrame":
+    ) -> JudgedLines:
         """Apply a rule to every line that is not blank; gives a row for each line.
 
         DuckDB reads the lines and runs the rule on both engines. On Spark it does so in
-        the tasks, to which the rule is sent. The rows are cached.
+        the tasks, to which the rule is sent.
 
         Args:
             files: the files of the lines.
             fields: the kind of each field that is read, by its name.
             judge: the rule. Its first argument has a row per line with raw (the line),
-                source_file (relative to the input's root), is_object (whether the line
-                is one JSON object) and every field as text. Its second argument is
-                :meth:`rewrite`. It returns a row for each row.
+                source_file (relative to the input's root), file (INT, its number in
+                ``files``), at (BIGINT, the place of the line in the file's bytes,
+                unpacked and in UTF-8), is_object (whether the line is one JSON object)
+                and every field as text. Its second argument is :meth:`rewrite`. It
+                returns a row for each row.
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.

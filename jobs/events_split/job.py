@@ -100,7 +100,7 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     )
     input_zone = offsets(settings.input_timezone, *limits)
     judge = Judge(settings.pseudonym_key, *limits, input_zone)
-    judged = run.engine.read_lines(inputs.event_files, FIELDS, judge)
+    judged = run.engine.read_lines(inputs.event_files, FIELDS, judge).rows
     tally = run.engine.collect(model.tally(judged), model.Tally)
     _require_lines(tally, inputs)
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))

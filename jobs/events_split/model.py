@@ -1,7 +1,7 @@
 """The rules for a line: which table it belongs to, or why it is rejected.
 
 ``lines`` has the rows that ``Engine.read_lines`` gives to a rule: raw, source_file,
-is_object, and every one of FIELDS as text.
+file, at, is_object, and every one of FIELDS as text.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,9 +90,9 @@ def judge(
         until_micros: the first instant after it that a line may not have.
         input_zone: the zone of times without an offset.
 
-    Columns: reason (NULL if the line is accepted), raw and source_file (of rejected
-    lines only), instant TIMESTAMP, value DECIMAL(18,6), and the other fields as texts.
-    These rows are cached, so columns that can be derived from them are
+    Columns: reason (NULL if the line is accepted), raw, source_file and at (of rejected
+    lines only), file INT, instant TIMESTAMP, value DECIMAL(18,6), and the other fields
+    as texts. These rows are cached, so columns that can be derived from them are
     computed later, where they are used.
     """
     return (
@@ -102,6 +102,8 @@ def judge(
             "reason",
             F.when(is_rejected(), F.col("raw")).alias("raw"),
             F.when(is_rejected(), F.col("source_file")).alias("source_file"),
+            F.when(is_rejected(), F.col("at")).alias("at"),
+            "file",
             "instant",
             "value",
             *_STORED_TEXTS,
@@ -123,6 +125,8 @@ def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
     return lines.select(
         "raw",
         "source_file",
+        "file",
+        "at",
         "is_object",
         F.col("timestamp").alias("written_time"),
         amount("value").alias("value"),

@@ -13,10 +13,18 @@ from typing import Any
 import nanoarrow as na
 import numpy as np
 
-from jobs.lines.chunks import Lines
+from jobs.lines.chunks import LineCount, Lines
 
 _TEXT = na.string()
-_SCHEMA = na.struct({"line": _TEXT, "source_file": _TEXT, "exact": _TEXT})
+_SCHEMA = na.struct(
+    {
+        "line": _TEXT,
+        "source_file": _TEXT,
+        "exact": _TEXT,
+        "file": na.int32(),
+        "at": na.int64(),
+    }
+)
 _NO_TEXT = np.empty(0, np.uint8)
 _ERROR = ctypes.create_string_buffer(b"the lines cannot be read")
 
@@ -66,17 +74,18 @@ class ArrowLines:
     """A stream of chunks of lines, which one reader can read by Arrow's PyCapsules.
 
     A row is a line, or the bytes between two lines, where ``line`` is null. These extra
-    rows cost less than a copy of every line. The columns are texts: line, source_file,
-    and exact, which is null if the line was not read exactly.
+    rows cost less than a copy of every line. The columns are line, source_file, exact
+    (null if the line was not read exactly), file (its number) and at (the place of the
+    line in the file, unpacked and in UTF-8).
 
     Attributes:
-        count: the number of lines that the reader has got.
+        counts: what the reader has got of each file, by the file's number.
         error: the exception that ended the stream early, if there was one. The stream
             can only tell its reader that there was an error.
     """
 
     def __init__(self, lines: Generator[Lines]) -> None:
-        self.count = 0
+        self.counts: dict[int, LineCount] = {}
         self.error: BaseException | None = None
         self._lines = lines
         self._stream = _ArrowArrayStream(
@@ -110,7 +119,8 @@ class ArrowLines:
                 return 0
             _, array = _rows(lines).__arrow_c_array__()
             _move(array, b"arrow_array", _ArrowArray, out)
-            self.count += len(lines)
+            number = lines.range.number
+            self.counts[number] = self.counts.get(number, LineCount()) + lines.count
         except BaseException as error:
             self.error = error
             return errno.EIO
@@ -142,8 +152,10 @@ def _rows(lines: Lines) -> Any:
         offsets[-1] = lines.ends[-1]
     columns = [
         _texts(is_line, offsets, lines.data),
-        _repeated(lines.file.name.encode(), is_line),
+        _repeated(lines.range.file.name.encode(), is_line),
         _exact(lines, count),
+        _numbers(na.int32(), np.full(count, lines.range.number, np.int32)),
+        _numbers(na.int64(), np.repeat(lines.places, 2)),
     ]
     return na.c_array_from_buffers(_SCHEMA, count, [None], children=columns)
 
@@ -171,6 +183,10 @@ def _offsets(lengths: Any) -> Any:
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
+
+
+def _numbers(kind: Any, values: Any) -> Any:
+    return na.c_array_from_buffers(kind, len(values), [None, values])
 
 
 def _texts(is_valid: Any, offsets: Any, data: Any) -> Any:

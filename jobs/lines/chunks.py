@@ -1,12 +1,10 @@
-"""Cuts files into chunks of whole lines, and chunks into lines.
+"""Cuts chunks into lines, on several threads.
 
-Only this module counts bytes: a line begins where the line before it ended, so no byte
-is lost between two chunks. A line ends in LF, CRLF or a lone CR. Blank lines, and byte
-order marks before a line, are left out.
+A line ends in LF, CRLF or a lone CR. Blank lines, and byte order marks before a line,
+are left out. A line of several JSON objects is taken apart.
 """
 
 import codecs
-import io
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -17,26 +15,53 @@ from typing import Any
 
 import numpy as np
 
-from jobs.errors import InputError, RunError
+from jobs.errors import RunError
+from jobs.lines.cutting import (
+    CHUNK_SIZE,
+    SHORT_CHUNK,
+    Bytes,
+    Chunk,
+    chunks_of,
+    line_too_long,
+)
+from jobs.lines.elements import Span, objects_of_line
 from jobs.lines.exact import LONG_LINE, LONGEST_LINE, plain_long_line
-from jobs.lines.files import EventFile, LineRange, open_unpacked, whole
-
-CHUNK_SIZE = 8_000_000
-"""Unpacked bytes. A chunk is larger only if a single line is larger."""
+from jobs.lines.files import EventFile, LineRange, whole
 
 _LF, _CR, _MARK = ord("\n"), ord("\r"), codecs.BOM_UTF8
 _LEAST_NOT_ASCII = 128
 _BLANKS = b" \t"
+_OPENING, _CLOSING = b"{}"
+_MOST_BLANKS = 16  # between two objects that are looked for quickly
 _MAY_BE_BLANK = np.isin(np.arange(256), list(_BLANKS + _MARK[:1]))  # by the first byte
-_SHORT_SEARCH = 64 * 1024  # bytes at the end of a chunk, mostly with a line end
 _COPIES_AS_BYTES, _COPIES_AS_TEXT = 3, 3  # of a rejected line, all in memory
 # The bytes that Python takes for a character, by its first byte in UTF-8.
 _WIDTHS = ((4, 0xF0), (2, 0xC4), (1, 0))
 _PIECE = 1024 * 1024  # bytes that are decoded at once
-_SHORT_CHUNK = 1024 * 1024
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """What was read of a file.
+
+    Attributes:
+        size: the bytes of the file, unpacked and in UTF-8.
+        line_size: those of its lines, without line ends and all else between lines.
+        lines: the number of lines that are not blank.
+    """
+
+    size: int = 0
+    line_size: int = 0
+    lines: int = 0
+
+    def __add__(self, other: "LineCount") -> "LineCount":
+        return LineCount(
+            self.size + other.size,
+            self.line_size + other.line_size,
+            self.lines + other.lines,
+        )
 
 
 @dataclass(frozen=True)
@@ -44,18 +69,22 @@ class Lines:
     """The lines of a chunk that are not blank.
 
     Attributes:
-        file: the file of the lines.
+        range: the range of the lines.
         data: the bytes of the chunk, UTF-8.
         starts: where each line starts in ``data``.
         ends: where each line ends, without its line end, before the next one starts.
+        places: where each line starts in its file, unpacked and in UTF-8.
+        count: what was read.
         exact: the lines that were read exactly, by their place: each as a plain line,
             or as an empty text if it is not one JSON object.
     """
 
-    file: EventFile
+    range: LineRange
     data: Bytes
     starts: Positions
     ends: Positions
+    places: Positions
+    count: LineCount
     exact: dict[int, str]
 
     def __len__(self) -> int:
@@ -82,8 +111,8 @@ def lines_of_ranges(
     chunks = _Chunks(ranges, size)
 
     def next_lines() -> Lines | None:
-        taken = chunks.take()
-        return lines_of(*taken, memory) if taken else None
+        chunk = chunks.take()
+        return lines_of(chunk, memory) if chunk else None
 
     with ThreadPoolExecutor(threads) as pool:
         ahead = deque(pool.submit(next_lines) for _ in range(threads))
@@ -104,9 +133,9 @@ def first_lines(file: EventFile, most: int = 100) -> list[bytes]:
         InputError: the file cannot be read as it was listed, or has too long a line.
     """
     found: list[bytes] = []
-    with closing(chunks_of(whole(file), _SHORT_CHUNK)) as chunks:
-        for data in chunks:
-            lines = lines_of(file, data)
+    with closing(chunks_of(whole(file), SHORT_CHUNK)) as chunks:
+        for chunk in chunks:
+            lines = lines_of(chunk)
             count = most - len(found)
             places = zip(lines.starts[:count], lines.ends[:count], strict=True)
             found += [lines.data[start:end].tobytes() for start, end in places]
@@ -125,12 +154,12 @@ class _Chunks:
     def __init__(self, ranges: Sequence[LineRange], size: int) -> None:
         self._size = size
         self._waiting = iter(ranges)
-        self._idle: list[tuple[EventFile, Iterator[Bytes]]] = []
+        self._idle: list[Iterator[Chunk]] = []
         self._busy = 0
         self._is_stopped = False
         self._changed = threading.Condition()
 
-    def take(self) -> tuple[EventFile, Bytes] | None:
+    def take(self) -> Chunk | None:
         """The next chunk of some file; None if there are no more.
 
         Raises:
@@ -139,24 +168,24 @@ class _Chunks:
         while not self._is_stopped and (begun := self._begun()):
             chunk = None
             try:
-                chunk = next(begun[1], None)
+                chunk = next(begun, None)
             finally:
                 self._give_back(begun, is_over=chunk is None)
             if chunk is not None:
-                return begun[0], chunk
+                return chunk
         return None
 
     def stop(self) -> None:
         """Give no further chunk to any thread."""
         self._is_stopped = True
 
-    def _begun(self) -> tuple[EventFile, Iterator[Bytes]] | None:
+    def _begun(self) -> Iterator[Chunk] | None:
         with self._changed:
             while True:
                 if self._idle:
                     begun = self._idle.pop()
                 elif lines := next(self._waiting, None):
-                    begun = (lines.file, chunks_of(lines, self._size))
+                    begun = chunks_of(lines, self._size)
                 elif self._busy:
                     self._changed.wait()
                     continue
@@ -165,9 +194,7 @@ class _Chunks:
                 self._busy += 1
                 return begun
 
-    def _give_back(
-        self, begun: tuple[EventFile, Iterator[Bytes]], is_over: bool
-    ) -> None:
+    def _give_back(self, begun: Iterator[Chunk], is_over: bool) -> None:
         with self._changed:
             self._busy -= 1
             if not is_over:
@@ -175,37 +202,33 @@ class _Chunks:
             self._changed.notify_all()
 
 
-def chunks_of(lines: LineRange, size: int = CHUNK_SIZE) -> Generator[Bytes]:
-    """The unpacked bytes of a range, cut after line ends; only the last may lack one.
-
-    Raises:
-        InputError: the file cannot be read, or has a line that is too long.
-    """
-    with open_unpacked(lines) as source:
-        rest = np.empty(0, np.uint8)
-        while True:
-            buffer = np.empty(len(rest) + size, np.uint8)
-            buffer[: len(rest)] = rest
-            filled = len(rest) + _fill(source, buffer[len(rest) :].data)
-            if filled < len(buffer):
-                if filled:
-                    yield buffer[:filled]
-                return
-            cut = _after_last_line(buffer)
-            if cut:
-                yield buffer[:cut]
-            rest = buffer[cut:].copy()
-            if len(rest) > LONGEST_LINE:
-                raise _line_too_long(lines.file)
-
-
-def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
+def lines_of(chunk: Chunk, memory: int | None = None) -> Lines:
     """The lines of a chunk that are not blank; long ones and bad UTF-8 read exactly.
 
     Raises:
         InputError: a line is too long.
         RunError: a line needs more memory than this.
     """
+    data = chunk.data
+    if chunk.spans is None:
+        starts, ends = _apart(chunk, *_between_line_ends(data))
+    else:
+        starts, ends = _positions(chunk.spans)
+    lengths = ends - starts
+    if lengths.max(initial=0) > LONGEST_LINE:
+        raise line_too_long(chunk.range.file)
+    places: Iterable[int] = np.flatnonzero(lengths > LONG_LINE).tolist()
+    if data.max(initial=0) >= _LEAST_NOT_ASCII and not _is_text(data):
+        places = range(len(starts))
+    count = LineCount(len(data), int(lengths.sum()), len(starts))
+    lines = Lines(chunk.range, data, starts, ends, starts + chunk.at, count, {})
+    _check_memory(lines, memory)
+    lines = _read_exactly(lines, places)
+    _check_memory(lines, memory)  # bad UTF-8 is longer once it is replaced
+    return lines
+
+
+def _between_line_ends(data: Bytes) -> tuple[Positions, Positions]:
     controls = np.flatnonzero(data <= _CR)
     found = data[controls]
     # Between the two bytes of CRLF there is a blank line, which is left out below.
@@ -214,42 +237,58 @@ def lines_of(file: EventFile, data: Bytes, memory: int | None = None) -> Lines:
         ends = np.append(ends, len(data))
     starts = np.zeros_like(ends)
     starts[1:] = ends[:-1] + 1
-    starts, ends = _without_blank_lines(data, starts, ends)
-    lengths = ends - starts
-    if lengths.max(initial=0) > LONGEST_LINE:
-        raise _line_too_long(file)
-    places: Iterable[int] = np.flatnonzero(lengths > LONG_LINE).tolist()
-    if data.max(initial=0) >= _LEAST_NOT_ASCII and not _is_text(data):
-        places = range(len(starts))
-    lines = Lines(file, data, starts, ends, {})
-    _check_memory(lines, memory)
-    lines = _read_exactly(lines, places)
-    _check_memory(lines, memory)  # bad UTF-8 is longer once it is replaced
-    return lines
+    return _without_blank_lines(data, starts, ends)
 
 
-def _line_too_long(file: EventFile) -> InputError:
-    """The error for a file with a line of more than LONGEST_LINE bytes."""
-    return InputError(f"{file.path}: a line is longer than {LONGEST_LINE:,} bytes")
+def _positions(spans: Sequence[Span]) -> tuple[Positions, Positions]:
+    pairs = np.array(spans, np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
 
 
-def _fill(source: io.RawIOBase, buffer: memoryview) -> int:
-    """Read until the buffer is full or the file ends; returns the bytes read."""
-    filled = 0
-    while filled < len(buffer) and (got := source.readinto(buffer[filled:])):
-        filled += got
-    return filled
+def _apart(
+    chunk: Chunk, starts: Positions, ends: Positions
+) -> tuple[Positions, Positions]:
+    """The lines of a chunk, with a line of several objects as several lines."""
+    several: dict[int, list[Span]] = {}
+    for place in _may_have_several_objects(chunk, starts):
+        line = chunk.data[starts[place] : ends[place]]
+        objects = objects_of_line(line.data)
+        if chunk.goes_on and place == 0 and not objects:
+            raise line_too_long(chunk.range.file)
+        if len(objects) > 1:
+            several[place] = objects
+    if not several:
+        return starts, ends
+    pieces, done = [], 0
+    for place, objects in several.items():
+        object_starts, object_ends = _positions(objects)
+        pieces.append((starts[done:place], ends[done:place]))
+        pieces.append((starts[place] + object_starts, starts[place] + object_ends))
+        done = place + 1
+    pieces.append((starts[done:], ends[done:]))
+    all_starts, all_ends = zip(*pieces, strict=True)
+    return np.concatenate(all_starts), np.concatenate(all_ends)
 
 
-def _after_last_line(buffer: Bytes) -> int:
-    """The end of the last line that certainly ends in these bytes."""
-    # A carriage return at the very end may be the first half of CRLF.
-    for end, searched in ((_LF, buffer), (_CR, buffer[:-1])):
-        for part in (searched[-_SHORT_SEARCH:], searched):
-            found = np.flatnonzero(part == end)
-            if len(found):
-                return len(searched) - len(part) + int(found[-1]) + 1
-    return 0
+def _may_have_several_objects(chunk: Chunk, starts: Positions) -> list[int]:
+    """The lines with a closing and an opening brace, and at most blanks between."""
+    data = chunk.data
+    is_opening = data == _OPENING
+    found = [starts[: chunk.goes_on]]
+    # In most files, each line has one opening brace, at its start.
+    if np.count_nonzero(is_opening) > np.count_nonzero(is_opening[starts]):
+        at = np.flatnonzero(is_opening)
+        before = at - 1
+        for _ in range(_MOST_BLANKS):
+            at, before = at[before >= 0], before[before >= 0]
+            signs = data[before]
+            found.append(at[signs == _CLOSING])
+            is_blank = (signs == _BLANKS[0]) | (signs == _BLANKS[1])
+            at, before = at[is_blank], before[is_blank] - 1
+        found.append(at)
+    places = np.searchsorted(starts, np.concatenate(found), side="right") - 1
+    found_places: list[int] = np.unique(places).tolist()
+    return found_places
 
 
 def _without_blank_lines(
@@ -288,7 +327,7 @@ def _read_exactly(lines: Lines, places: Iterable[int]) -> Lines:
     ends = np.cumsum([len(piece) for piece in pieces])
     starts = ends - [len(piece) for piece in pieces]
     data = np.frombuffer(b"".join(pieces), np.uint8)
-    return Lines(lines.file, data, starts, ends, exact)
+    return replace(lines, data=data, starts=starts, ends=ends, exact=exact)
 
 
 def _check_memory(lines: Lines, memory: int | None) -> None:
@@ -305,8 +344,8 @@ def _check_memory(lines: Lines, memory: int | None) -> None:
     needed = longest * (_COPIES_AS_BYTES + _COPIES_AS_TEXT * width)
     if needed > memory:
         raise RunError(
-            f"{lines.file.path}: a line of {longest:,} bytes may need more memory than"
-            f" MEMORY_LIMIT gives; set it to at least {needed // 10**6 + 1}MB"
+            f"{lines.range.file.path}: a line of {longest:,} bytes may need more memory"
+            f" than MEMORY_LIMIT gives; set it to at least {needed // 10**6 + 1}MB"
         )
 
 

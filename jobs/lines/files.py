@@ -5,20 +5,14 @@ beyond it, or else an error that names the file.
 """
 
 import io
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jobs.errors import InputError
+from jobs.lines.unpacking import is_stored_as_read, unpacked
 from jobs.storage.base import Storage, StoredFile
 from jobs.storage.local import LocalStorage
 
 _LOCAL = LocalStorage()
-_GZIP = 31  # in zlib, the number of a window with a gzip header
-_PACKED_CHUNK = 1024 * 1024  # bytes
-_SEARCHED_CHUNK = 64 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -51,101 +45,42 @@ def listed(path: Path, root: Path, storage: Storage = _LOCAL) -> EventFile:
     Raises:
         InputError: the path is no regular file that can be opened.
     """
-    stored = storage.stat(path)
-    if path.suffix == ".gz" and stored.size == 0:
-        raise InputError(f"{path}: empty, and so not a gzip file")
-    return EventFile(stored, str(path.relative_to(root)), storage)
+    return EventFile(storage.stat(path), str(path.relative_to(root)), storage)
 
 
 @dataclass(frozen=True)
 class LineRange:
-    """Whole lines of a file: its stored bytes from ``start`` up to ``end``."""
+    """Whole lines of a file: its stored bytes from ``start`` up to ``end``.
+
+    Attributes:
+        file: the file.
+        number: its number in the list of all event files.
+    """
 
     file: EventFile
+    number: int
     start: int
     end: int
 
 
-def whole(file: EventFile) -> LineRange:
+def whole(file: EventFile, number: int = 0) -> LineRange:
     """All lines of a file."""
-    return LineRange(file, 0, file.size)
-
-
-def split(file: EventFile, size: int) -> Iterator[LineRange]:
-    """The lines of a file in ranges of about this size; a packed file is one range.
-
-    Raises:
-        InputError: the file cannot be read as it was listed.
-    """
-    start = 0
-    while not _is_packed(file) and file.size - start > size:
-        end = _after_line_feed(LineRange(file, start + size, file.size))
-        yield LineRange(file, start, end)
-        start = end
-    if start < file.size or start == 0:
-        yield LineRange(file, start, file.size)
-
-
-def _after_line_feed(lines: LineRange) -> int:
-    """The place after the first line feed; the end of the range if it has none."""
-    position = lines.start
-    with open_unpacked(lines) as source:
-        while read := source.read(_SEARCHED_CHUNK):
-            if found := read.find(b"\n") + 1:
-                return position + found
-            position += len(read)
-    return lines.end
+    return LineRange(file, number, 0, file.size)
 
 
 def open_unpacked(lines: LineRange) -> io.RawIOBase:
-    """The unpacked bytes of a range of a file.
+    """The unpacked bytes of a range of a file, in UTF-8.
 
     The reader raises InputError if the file is cut off or corrupt, or is no longer as
     it was listed.
     """
     file = lines.file
     stored = file.storage.open(file.stored, lines.start, lines.end)
-    return _Gunzipped(stored, file.path) if _is_packed(file) else stored
+    # Only a file that is read as it is stored has a range that begins within it.
+    return unpacked(stored, file.path) if lines.start == 0 else stored
 
 
-def _is_packed(file: EventFile) -> bool:
-    return file.path.suffix == ".gz"
-
-
-class _Gunzipped(io.RawIOBase):
-    """Unpacks gzip members one after the other, and compares their checksums."""
-
-    def __init__(self, packed: io.RawIOBase, path: Path) -> None:
-        self._packed = packed
-        self._path = path
-        self._rest = b""
-        self._member = zlib.decompressobj(_GZIP)
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            return self._unpack_into(memoryview(buffer))
-        except zlib.error as error:
-            raise InputError(f"{self._path}: {error}") from error
-
-    def _unpack_into(self, buffer: memoryview) -> int:
-        while len(buffer):
-            packed = self._rest or self._packed.read(_PACKED_CHUNK)
-            if not packed:
-                if self._member.eof:
-                    return 0
-                # zlib may still have unpacked bytes for which there was no room.
-                if not (unpacked := self._member.decompress(b"", len(buffer))):
-                    raise InputError(f"{self._path}: cut off before its end")
-            else:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(_GZIP)
-                unpacked = self._member.decompress(packed, len(buffer))
-                self._rest = self._member.unconsumed_tail or self._member.unused_data
-            if unpacked:
-                buffer[: len(unpacked)] = unpacked
-                return len(unpacked)
-        return 0
-
-    def close(self) -> None:
-        self._packed.close()
-        super().close()
+def has_ranges(file: EventFile) -> bool:
+    """Whether a part of a file can be read alone: it is neither packed nor UTF-16."""
+    with file.storage.open(file.stored, 0, file.size) as stored:
+        return is_stored_as_read(stored)

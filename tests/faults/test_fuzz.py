@@ -169,7 +169,7 @@ def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
         .withColumns(
             {"line": F.col("raw"), "raw": F.when(model.is_rejected(), F.col("raw"))}
         ),
-    )
+    ).rows
     names = rows.columns
     found: set[tuple[object, ...]] = set()
     for values in collected(engine, rows):

@@ -2,27 +2,37 @@
 
 import gzip
 import random
-import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import InputError
-from jobs.lines import chunks
-from jobs.lines.chunks import chunks_of, first_lines, lines_of, lines_of_ranges
-from jobs.lines.files import listed, split, whole
+from jobs.lines import chunks, cutting
+from jobs.lines.chunks import first_lines, lines_of, lines_of_ranges
+from jobs.lines.cutting import chunks_of, split
+from jobs.lines.files import listed, whole
+from tests.support import reference
 
 LINE_ENDS = (b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n")
 MARKS = (b"\xef\xbb\xbf", b"\xef\xbb", b"\xff", b"\0", "\u00fc\u2028".encode())
-PIECES = st.sampled_from((b"{}", b"a", b" ", b"\t", b"x" * 30, *LINE_ENDS, *MARKS))
+JSON = (b"{}", b"{", b"}", b"[", b"]", b",", b'{"a":', b'"', b'"}{"', b"1", b"[[1,],")
+PIECES = st.sampled_from(
+    (b"a", b" ", b"\t", b"x" * 30, b"NaN", b"\\", *JSON, *LINE_ENDS, *MARKS)
+)
+CONTENT = st.builds(
+    lambda begin, pieces: begin + b"".join(pieces),
+    st.sampled_from((b"", b"", b"[{}", b"\xef\xbb\xbf [\n {", b'{\n"a":1', b"{} {")),
+    st.lists(PIECES, max_size=30),
+)
 
 
 def expected(content):
-    """The lines that are not blank, found in a short and obviously right way."""
-    lines = re.split(b"\r\n|\n|\r", content)
-    lines = [re.sub(b"^(\xef\xbb\xbf)+", b"", line) for line in lines]
-    return [line.decode(errors="replace") for line in lines if line.strip(b" \t")]
+    """The lines of the reference, each byte that is not UTF-8 replaced."""
+    return [
+        line.encode("utf-8", "surrogateescape").decode(errors="replace")
+        for line in reference.event_lines("a.json", content)
+    ]
 
 
 def texts(lines):
@@ -36,8 +46,8 @@ def read(path, size):
     file = listed(path, path.parent)
     return [
         text
-        for data in chunks_of(whole(file), size)
-        for text in texts(lines_of(file, data))
+        for chunk in chunks_of(whole(file), size)
+        for text in texts(lines_of(chunk))
     ]
 
 
@@ -46,13 +56,13 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("chunks") / "a.json"
 
 
-@given(st.lists(PIECES, max_size=30).map(b"".join), st.integers(1, 40))
+@given(CONTENT, st.integers(1, 40))
 def test_lines_are_those_of_the_bytes_wherever_chunks_are_cut(path, content, size):
     path.write_bytes(content)
     assert read(path, size) == expected(content)
 
 
-@given(st.lists(PIECES, max_size=30).map(b"".join), st.integers(1, 60))
+@given(CONTENT, st.integers(1, 60))
 def test_the_ranges_of_a_file_have_each_of_its_lines_once(path, content, size):
     path.write_bytes(content)
     file = listed(path, path.parent)
@@ -60,17 +70,27 @@ def test_the_ranges_of_a_file_have_each_of_its_lines_once(path, content, size):
     found = [
         text
         for lines in ranges
-        for data in chunks_of(lines)
-        for text in texts(lines_of(file, data))
+        for chunk in chunks_of(lines)
+        for text in texts(lines_of(chunk))
     ]
     assert found == expected(content)
     assert all(lines.end - lines.start >= size for lines in ranges[:-1])
 
 
-def test_a_packed_file_is_one_range(tmp_path):
-    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b"1\n2\n"))
-    file = listed(tmp_path / "a.json.gz", tmp_path)
-    assert list(split(file, 1)) == [whole(file)]
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(b"1\n2\n"),
+        "1\n2\n".encode("utf-16"),
+        b"[\n{},\n{}]",
+        b'{\n"a":\n1}',
+        b"",
+    ],
+)
+def test_a_file_that_cannot_be_read_in_parts_is_one_range(path, content):
+    path.write_bytes(content)
+    file = listed(path, path.parent)
+    assert list(split(file, 1, 7)) == [whole(file, 7)]
 
 
 def test_no_line_is_lost_at_a_hundred_thousand_boundaries(tmp_path):
@@ -107,7 +127,7 @@ def test_all_files_are_read_on_any_number_of_threads(tmp_path):
 
 def test_an_error_in_one_file_ends_the_lines_of_all(tmp_path):
     (tmp_path / "a.json").write_text("1\n" * 100_000)
-    (tmp_path / "b.json.gz").write_text("no gzip")
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b"1")[:-1])
     names = ("a.json", "b.json.gz")
     ranges = [whole(listed(tmp_path / name, tmp_path)) for name in names]
     with pytest.raises(InputError, match=r"b\.json\.gz: "):
@@ -117,8 +137,8 @@ def test_an_error_in_one_file_ends_the_lines_of_all(tmp_path):
 def test_a_line_with_bad_utf_8_is_replaced_and_read_exactly(path):
     path.write_bytes(b'{"a": 1}\n{"b": "\xff"}\n{"c": "\xc3\xbc"}')
     file = listed(path, path.parent)
-    [data] = chunks_of(whole(file))
-    lines = lines_of(file, data)
+    [chunk] = chunks_of(whole(file))
+    lines = lines_of(chunk)
     assert texts(lines) == ['{"a": 1}', '{"b": "\ufffd"}', '{"c": "\u00fc"}']
     assert lines.exact == {1: ""}
 
@@ -129,8 +149,8 @@ def test_a_long_line_is_read_exactly(path, monkeypatch):
         '{"event": "a"}\n{"event": "a", "other": [[], {}]}\n{"event": "a", x}'
     )
     file = listed(path, path.parent)
-    [data] = chunks_of(whole(file))
-    exact = lines_of(file, data).exact
+    [chunk] = chunks_of(whole(file))
+    exact = lines_of(chunk).exact
     assert list(exact) == [1]
     assert exact[1].startswith('{"event":"a","timestamp":null')
 
@@ -139,7 +159,8 @@ def test_a_long_line_is_read_exactly(path, monkeypatch):
 def test_a_line_that_is_too_long_is_an_error_that_names_the_file(
     path, monkeypatch, size
 ):
-    monkeypatch.setattr(chunks, "LONGEST_LINE", 1000)
+    for module in (chunks, cutting):
+        monkeypatch.setattr(module, "LONGEST_LINE", 1000)
     path.write_text("x" * 1000)
     assert read(path, size) == ["x" * 1000]
     path.write_text("y\n" + "x" * 1001 + "\nz")

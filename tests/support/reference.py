@@ -6,6 +6,8 @@ goes unnoticed only if it is made twice. The one exception is the function that 
 addresses in a rejected line, which has tests of its own.
 """
 
+import bz2
+import codecs
 import csv
 import gzip
 import io
@@ -22,6 +24,8 @@ from functools import cache
 from importlib.resources import files as resources
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
+
+from backports import zstd
 
 from jobs.events_split.privacy import concealing
 
@@ -216,10 +220,151 @@ def event_lines(name: str, content: bytes) -> list[str]:
     """
     if not EVENT_FILE.fullmatch(name):
         return []
-    content = gzip.decompress(content) if name.endswith(".gz") else content
-    lines = re.split("\r\n|\n|\r", content.decode("utf-8", errors="surrogateescape"))
-    lines = [line.lstrip("\ufeff") for line in lines]
-    return [line for line in lines if line.strip(" \t")]
+    content = unpacked(content)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16", errors="replace")
+    else:
+        text = content.decode("utf-8", errors="surrogateescape")
+    if is_document(text):
+        return elements(text)
+    lines = [line.lstrip("\ufeff") for line in re.split("\r\n|\n|\r", text)]
+    return [part for line in lines if line.strip(" \t") for part in parts(line)]
+
+
+def unpacked(content: bytes) -> bytes:
+    """The bytes that a file's first bytes say are packed in it."""
+    if content.startswith(b"\x1f\x8b"):
+        return gzip.decompress(content)
+    if re.match(rb"BZh[1-9]", content):
+        return bz2.decompress(content)
+    if re.match(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", content):
+        return zstd.decompress(content)
+    return content
+
+
+def parts(line: str) -> list[str]:
+    """The objects of a line that has several of them, else the line."""
+    found = []
+    at = after(" \t", line, 0)
+    while at < len(line):
+        if line[at] != "{":
+            return [line]
+        try:
+            end = end_of_value(line, at)
+        except (NotJson, CutOff):
+            end = len(line)
+        found.append(line[at:end])
+        at = after(" \t", line, end)
+    return found if len(found) > 1 else [line]
+
+
+def is_document(text: str) -> bool:
+    """Whether arrays, or objects over several lines, are in a file."""
+    text = text[after(SPACE + "\ufeff", text, 0) :]
+    if text.startswith("["):
+        return text[after(SPACE, text, 1) :].startswith(("{", "]"))
+    first, *others = re.split("\r\n|\n|\r", text)
+    following = "".join(others).lstrip(" \t\ufeff")
+    return stops_inside_object(first) and following[:1] not in ("", "{")
+
+
+def stops_inside_object(line: str) -> bool:
+    """Whether a line of objects ends within one, where a line end may stand."""
+    at = 0
+    while line[at:].startswith("{"):
+        try:
+            at = after(" \t", line, end_of_value(line, at))
+        except CutOff:
+            return True
+        except NotJson:
+            return False
+    return False
+
+
+def elements(text: str) -> list[str]:
+    """The elements of arrays, and what stands beside arrays, as far as it is JSON."""
+    found: list[str] = []
+    is_in_array = needs_comma = False
+    at = 0
+    while True:
+        at = after(SPACE if is_in_array else SPACE + "\ufeff", text, at)
+        if at == len(text):
+            return found
+        if is_in_array and text[at] == "]":
+            is_in_array, needs_comma, at = False, False, at + 1
+        elif needs_comma and text[at] == ",":
+            needs_comma, at = False, at + 1
+        elif not is_in_array and text[at] == "[":
+            is_in_array, at = True, at + 1
+        else:
+            try:
+                end = at if needs_comma else end_of_value(text, at)
+            except (NotJson, CutOff):
+                end = at
+            if end == at:
+                return [*found, text[at:].rstrip(SPACE)]
+            found.append(text[at:end])
+            needs_comma, at = is_in_array, end
+
+
+SPACE = " \t\n\r"
+TOKEN = re.compile(
+    r'[\[\]{}:,]|"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
+    r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+    r"|true|false|null|NaN|-?Infinity"
+)
+
+
+class NotJson(Exception):
+    """A text that is not JSON."""
+
+
+class CutOff(Exception):
+    """A text that ends where JSON goes on."""
+
+
+def after(characters: str, text: str, at: int) -> int:
+    """The place after all of these characters that stand here."""
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at
+
+
+def end_of_value(text: str, at: int) -> int:
+    """The end of the JSON value that begins here, or NotJson or CutOff.
+
+    It may have a comma before a closing bracket, and may nest as deep as it likes.
+    """
+    value = ("[", "{", '"', "word")
+    closing = {"[": "]", "{": "}"}
+    inside: list[str] = []
+    allowed: tuple[str, ...] = value
+    while True:
+        at = after(SPACE, text, at)
+        if at == len(text):
+            raise CutOff
+        token = TOKEN.match(text, at)
+        if not token:
+            raise NotJson
+        at = token.end()
+        kind = token[0][0] if token[0][0] in '[]{}:,"' else "word"
+        if kind not in allowed:
+            raise NotJson
+        if kind in closing:
+            inside.append(kind)
+        if kind in closing or kind == ",":
+            items = value if inside[-1] == "[" else ('"',)
+            allowed = (*items, closing[inside[-1]])
+        elif kind == ":":
+            allowed = value
+        elif kind == '"' and allowed != value and inside[-1] == "{":
+            allowed = (":",)
+        else:
+            if kind in closing.values():
+                inside.pop()
+            if not inside:
+                return at
+            allowed = (",", closing[inside[-1]])
 
 
 def shown(line: str) -> str:

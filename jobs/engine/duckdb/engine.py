@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import sqlglot
 
-from jobs.engine.base import DataFile, Engine, Rule, TableFiles, TextFunction
+from jobs.engine.base import (
+    DataFile,
+    Engine,
+    JudgedLines,
+    Rule,
+    TableFiles,
+    TextFunction,
+)
 from jobs.engine.duckdb.session import Session, bind_models, sql_of
 from jobs.engine.duckdb.tables import (
     is_unreadable,
@@ -20,6 +27,7 @@ from jobs.engine.duckdb.tables import (
 )
 from jobs.errors import InputError
 from jobs.fields import Kind
+from jobs.lines.chunks import LineCount
 from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import EventFile, whole
 from jobs.quoting import identifier
@@ -61,16 +69,17 @@ class DuckDBEngine(Engine):
 
     def read_lines(
         self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
-    ) -> "DataFrame":
+    ) -> JudgedLines:
         judged = self._session.new_name()
-        self._session.judge(
-            [whole(file) for file in files],
+        counts = self._session.judge(
+            [whole(file, number) for number, file in enumerate(files)],
             fields,
             judge,
             self._memory,
             into=lambda query: f"CREATE TABLE {judged} AS {query}",
         )
-        return self._cached_table(judged)
+        of_files = [counts.get(number, LineCount()) for number in range(len(files))]
+        return JudgedLines(self._cached_table(judged), of_files)
 
     def read_csv(self, path: Path, columns: Sequence[str]) -> "DataFrame":
         types = ", ".join(f"'{name}': 'VARCHAR'" for name in columns)

@@ -30,20 +30,21 @@ _WHOLE_NUMBER = r'("(?:%s)"\s*:\s*-?\d+)\.0+(\s*[,}])'
 _QUOTE_IN_TEXT = '\\"'
 
 _OBJECTS = """
-SELECT raw, source_file, object IS NOT NULL AS is_object, {fields}
+SELECT raw, source_file, file, "at", object IS NOT NULL AS is_object, {fields}
 FROM (
-    SELECT raw, source_file, may_need_exact,
+    SELECT raw, source_file, file, "at", may_need_exact,
         CASE WHEN json_valid(plain) THEN json_transform(plain, {structure}) END
             AS object
     FROM (
-        SELECT raw, source_file, may_need_exact, CASE
+        SELECT raw, source_file, file, "at", may_need_exact, CASE
             WHEN exact IS NOT NULL THEN nullif(exact, '')
             WHEN NOT starts_with(raw, '{{') OR may_need_exact AND ({needs_exact})
                 THEN {plain_line}(raw)
             ELSE line
         END AS plain
         FROM (
-            SELECT line AS raw, source_file, exact, {may_need_exact} AS may_need_exact,
+            SELECT line AS raw, source_file, file, "at", exact,
+                {may_need_exact} AS may_need_exact,
                 CASE WHEN may_need_exact THEN {rewritten} ELSE line END AS line
             FROM {lines}
             WHERE line IS NOT NULL
@@ -54,7 +55,7 @@ FROM (
 
 
 def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> str:
-    """SQL that gives raw, source_file, is_object and every field of each line.
+    """SQL that gives the rows of ``Engine.read_lines`` for each line.
 
     Args:
         lines: the name of an ArrowLines in DuckDB.

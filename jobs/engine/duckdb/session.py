@@ -16,7 +16,7 @@ from jobs.engine.duckdb.plans import hasten_plans
 from jobs.errors import RunError
 from jobs.fields import Kind
 from jobs.lines.arrow import ArrowLines
-from jobs.lines.chunks import lines_of_ranges
+from jobs.lines.chunks import LineCount, lines_of_ranges
 from jobs.lines.exact import plain_line
 from jobs.lines.files import LineRange
 from jobs.quoting import text
@@ -69,7 +69,7 @@ class Session:
         rule: Rule,
         memory: int | None,
         into: Callable[[str], str],
-    ) -> None:
+    ) -> dict[int, LineCount]:
         """Apply a rule to every line of these ranges once.
 
         Args:
@@ -78,6 +78,9 @@ class Session:
             rule: the rule, as in ``Engine.read_lines``.
             memory: the bytes that a line may need; None sets no limit.
             into: makes the statement that stores the result of the query for the rule.
+
+        Returns:
+            What was read of each file, by the file's number.
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.
@@ -103,11 +106,13 @@ class Session:
             self.connection.execute("RESET enable_caching_operators")
             self.connection.unregister(name)
             lines.close()
-        if judged != lines.count:
+        read = sum(count.lines for count in lines.counts.values())
+        if judged != read:
             raise RunError(
                 f"{ranges[0].file.path} and {len(ranges) - 1:,} more:"
-                f" {lines.count:,} lines, of which DuckDB judged {judged:,}"
+                f" {read:,} lines, of which DuckDB judged {judged:,}"
             )
+        return lines.counts
 
     def rewrite(
         self, rows: "DataFrame", columns: Mapping[str, TextFunction]

@@ -15,7 +15,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from jobs.engine.base import DataFile, Engine, Rule, TableFiles, TextFunction
+from jobs.engine.base import (
+    DataFile,
+    Engine,
+    JudgedLines,
+    Rule,
+    TableFiles,
+    TextFunction,
+)
 from jobs.engine.duckdb.tables import data_files
 from jobs.engine.spark.errors import (
     causes,
@@ -28,7 +35,9 @@ from jobs.engine.spark.jvm import configuration, require_java
 from jobs.engine.spark.tasks import JudgingTask, pickled_rule
 from jobs.errors import RunError, SettingError
 from jobs.fields import Kind
-from jobs.lines.files import EventFile, LineRange, split
+from jobs.lines.chunks import LineCount
+from jobs.lines.cutting import split
+from jobs.lines.files import EventFile, LineRange
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
 
@@ -98,21 +107,29 @@ class SparkEngine(Engine):
 
     def read_lines(
         self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
-    ) -> DataFrame:
+    ) -> JudgedLines:
         self._fit_shuffles(sum(file.size for file in files))
         context = self._session.sparkContext
-        ranges = [lines for file in files for lines in split(file, _BYTES_PER_TASK)]
+        ranges = [
+            lines
+            for number, file in enumerate(files)
+            for lines in split(file, _BYTES_PER_TASK, number)
+        ]
         folder = self.scratch / "judged"
         folder.mkdir(exist_ok=True)
         task = JudgingTask(pickled_rule(judge), fields, folder)
         tasks = _packed_together(ranges, _BYTES_PER_TASK)
         done = context.parallelize(tasks, len(tasks)).map(task).collect()
+        counts = [LineCount()] * len(files)
         for judged in done:
             if judged.error is not None:
                 raise judged.error
             if judged.failure is not None:
                 raise self._run_error([judged.failure])
-        return self._session.read.parquet(*(_pattern(each.path) for each in done))
+            for number, count in judged.counts.items():
+                counts[number] += count
+        rows = self._session.read.parquet(*(_pattern(each.path) for each in done))
+        return JudgedLines(rows, counts)
 
     def read_csv(self, path: Path, columns: Sequence[str]) -> DataFrame:
         return self._session.read.csv(

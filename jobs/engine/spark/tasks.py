@@ -4,7 +4,7 @@ A worker needs the packages of requirements/run.txt and the project itself.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from pyspark import cloudpickle
 from jobs.engine.base import Rule
 from jobs.errors import RunError
 from jobs.fields import Kind
+from jobs.lines.chunks import LineCount
 from jobs.lines.files import LineRange
 from jobs.quoting import text
 
@@ -23,11 +24,13 @@ class Judged:
 
     Attributes:
         path: the Parquet file that has a row for each line.
+        counts: what was read of each file, by the file's number.
         error: the error for the user, if the task failed.
         failure: the message of DuckDB, if DuckDB failed.
     """
 
     path: Path
+    counts: Mapping[int, LineCount] = field(default_factory=dict)
     error: RunError | None = None
     failure: str | None = None
 
@@ -65,7 +68,7 @@ class JudgingTask:
         config = {"threads": 1, "temp_directory": f"{path}.spill"}
         session = Session(config)
         try:
-            session.judge(
+            counts = session.judge(
                 ranges,
                 self.fields,
                 judge,
@@ -79,4 +82,4 @@ class JudgingTask:
             return Judged(path, failure=f"{type(error).__name__}: {error}")
         finally:
             session.close()
-        return Judged(path)
+        return Judged(path, counts)
