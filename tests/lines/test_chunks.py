@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs.errors import InputError
 from jobs.lines import chunks, cutting
-from jobs.lines.chunks import first_lines, lines_of, lines_of_ranges
+from jobs.lines.chunks import LineCount, first_lines, lines_of, lines_of_ranges
 from jobs.lines.cutting import chunks_of, split
 from jobs.lines.files import listed, whole
 from tests.support import reference
@@ -54,6 +54,22 @@ def read(path, size):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("chunks") / "a.json"
+
+
+@given(CONTENT, st.integers(1, 40))
+def test_each_line_knows_its_place_and_each_byte_is_counted_once(path, content, size):
+    path.write_bytes(content)
+    file = listed(path, path.parent)
+    counted = LineCount()
+    for each in split(file, size):
+        for chunk in chunks_of(each, size):
+            lines = lines_of(chunk)
+            counted += lines.count
+            for at, text in zip(lines.places, texts(lines), strict=True):
+                assert content[at:].decode(errors="replace").startswith(text)
+    found = reference.event_lines("a.json", content)
+    length = sum(len(line.encode("utf-8", "surrogateescape")) for line in found)
+    assert counted == LineCount(len(content), length, len(found))
 
 
 @given(CONTENT, st.integers(1, 40))
@@ -174,3 +190,36 @@ def test_the_first_lines_of_a_file_are_those_of_the_reader(path):
     assert first_lines(file, 0) == []
     assert first_lines(file, 2) == [b"1", b"2"]
     assert first_lines(file)[2:] == ["\ufffd".encode(), b"x" * 2_000_000, b"4"]
+
+
+def test_a_line_of_several_objects_may_be_longer_than_the_longest_line(
+    path, monkeypatch
+):
+    for module in (chunks, cutting):
+        monkeypatch.setattr(module, "LONGEST_LINE", 100)
+    objects = ['{"a": "}{"}', '{"b": [{}, {}]}', "{}"] * 50
+    for last, found in (("", []), ('{"c": 1', ['{"c": 1']), ("{c} {}", ["{c} {}"])):
+        path.write_text("first\n" + "  ".join([*objects, last]) + "\nlast")
+        assert read(path, 16) == ["first", *objects, *found, "last"]
+    # The whole line is one line then.
+    for last in ("x", "{} x", "[]", "{" + " " * 100):
+        path.write_text("  ".join([*objects, last]))
+        with pytest.raises(InputError, match="a line is longer than 100 bytes"):
+            read(path, 16)
+
+
+def test_a_document_may_be_longer_than_the_longest_line(path, monkeypatch):
+    for module in (chunks, cutting):
+        monkeypatch.setattr(module, "LONGEST_LINE", 100)
+    elements = ['{"a": "x",\n"b": 1}', "7", '["x"]', "{\n}"] * 50
+    path.write_text("[" + ",\n".join(elements) + "]")
+    assert read(path, 16) == elements
+    for element in ('{"a": "' + "x" * 100 + '"}', "x" * 101, '"' + "x" * 101):
+        path.write_text("[{},\n" + element + ",\n{}]")
+        with pytest.raises(InputError, match="a line is longer than 100 bytes"):
+            read(path, 16)
+
+
+def test_first_lines_are_those_of_a_document_too(path):
+    path.write_bytes('[\n{"a": 1},\n{"b":\n2}]'.encode("utf-16"))
+    assert first_lines(listed(path, path.parent)) == [b'{"a": 1}', b'{"b":\n2}']

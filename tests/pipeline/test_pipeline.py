@@ -10,7 +10,7 @@ from math import floor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jobs.settings import DELTA, PARQUET
@@ -97,6 +97,9 @@ def without_source_file(tables):
     }
 
 
+IGNORED = b'{"event": "page_view"}'
+
+
 def has_lines(files):
     return any(event_lines(name, content) for name, content in files.items())
 
@@ -136,13 +139,16 @@ def test_order_file_split_and_repeated_lines_change_no_table(files, random):
         for name, content in files.items()
         for line in event_lines(name, content)
     ]
+    # An element of a document may be written on several lines.
+    assume(not any(b"\n" in line or b"\r" in line for line in lines))
     tables, _ = run_in_new_folder(files)
     again = lines + random.sample(lines, len(lines) // 2)
     random.shuffle(again)
     cut = random.randint(0, len(again))
     split = {
-        "x.jsonl": b"\n".join(again[:cut]),
-        "y.json": b"\r\n".join(again[cut:]) + b"\n",
+        # A file that begins with a whole object is no document.
+        "x.jsonl": b"\n".join([IGNORED, *again[:cut]]),
+        "y.json": b"\r\n".join([IGNORED, *again[cut:]]) + b"\n",
     }
     shuffled, _ = run_in_new_folder(csv | split)
     assert without_source_file(shuffled) == without_source_file(tables)

@@ -4,6 +4,7 @@ They draw from the corpus. An event is a list of keys and JSON tokens until it b
 line, so a token can be any text, well formed or not.
 """
 
+import bz2
 import csv
 import gzip
 import io
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import chain, product
 from typing import Literal
 
+from backports import zstd
 from hypothesis import strategies as st
 
 from tests.support.corpus import (
@@ -94,15 +96,12 @@ def event_files(draw: st.DrawFn) -> dict[str, bytes]:
             draw(st.sampled_from(contents)).append(again)
     files: dict[str, bytes] = {}
     for number, content in enumerate(contents, start=1):
-        extension, newline, bom, at_end, zipped = draw(_FILE_FORMS)
-        text = newline.join(content) + newline * at_end
-        if bom and not text.startswith("\ufeff"):
-            text = "\ufeff" + text
+        extension, newline, at_end, encoding, pack = draw(_FILE_FORMS)
+        begin, between, end, key = draw(st.sampled_from(_LAYOUTS))
+        text = begin + between.join(content).replace(',"', key) + end
+        text = text.replace("\n", newline) + newline * at_end
         name = f"events-{number}{extension}"
-        if zipped:
-            files[f"{name}.gz"] = gzip.compress(_bytes(text), 1, mtime=0)
-        else:
-            files[name] = _bytes(text)
+        files[name] = pack(_bytes(text, encoding))
     if draw(_OFTEN):
         files["users.csv"] = draw(_USERS_CSV)
     if draw(_OFTEN):
@@ -110,19 +109,40 @@ def event_files(draw: st.DrawFn) -> dict[str, bytes]:
     return files
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")
+def _bytes(text: str, encoding: str) -> bytes:
+    written = text.encode(errors="surrogateescape")
+    if encoding == "utf-8":
+        return written
+    return written.decode(errors="replace").encode(encoding)
 
 
 # Instants and lines
 
 
+_PACKINGS: tuple[Callable[[bytes], bytes], ...] = (
+    *[bytes] * 3,
+    gzip.compress,
+    zstd.compress,
+    bz2.compress,
+)
 _FILE_FORMS = st.tuples(
-    st.sampled_from((".jsonl", ".json", ".ndjson")),
+    st.sampled_from((".jsonl", ".json", ".ndjson", ".jsonl.gz")),
     st.sampled_from(("\n", "\n", "\r\n", "\r")),
-    st.sampled_from((False, False, False, True)),
     st.booleans(),
-    st.sampled_from((False, False, False, True)),
+    st.sampled_from(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16")),
+    st.sampled_from(_PACKINGS),
+)
+# The beginning of a file, what stands between two of its events, its end, and a comma
+# with what is written before the next key.
+_LAYOUTS = (
+    *[("", "\n", "", ',"')] * 7,
+    ("", "", "", ',"'),
+    ("", " ", "\n{}", ',"'),
+    ("[", ",\n", "]", ',"'),
+    ("\n[ ", " , ", "\n]\n[{}]", ',\n  "'),
+    ("[\n", ",\n", ",\n", ',"'),
+    ("[{}", "]\n[", "]", ',"'),
+    ("{\n}\n", "\n\n", "", ',\n\t"'),
 )
 _OFTEN = st.sampled_from((False, True, True, True))
 
