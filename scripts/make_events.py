@@ -26,7 +26,7 @@ MIXED_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".jsonl")
 EVENT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz")
 
 # A rewriting is a pattern and its replacement. A line without a match stays as it is.
-BAD_TEXTS = [('"}$', ""), ("$", " {}"), ("^.*$", r"[\0]"), ('"event', '"even')]
+BAD_TEXTS = [('"}$', ""), ("$", " x"), ("^.*$", r"[\0]"), ('"event', '"even')]
 BAD_VALUES = {
     "timestamp": ('"2021-02-30T10:00:00Z"', '"2020-12-01"', '"1969-12-31T23:59:59Z"'),
     "initiator_id": ("null", "true", '""', "[1]"),
@@ -279,7 +279,7 @@ def planted_lines() -> list[str]:
         *played("snow \u2603", noon, device='a "quoted"\\\n\ttab, \U0001f3ac'),
         '{"event_name":"like","timestamp":"2020-12-01T12:00:01Z","user_id":"snow ☃"}',
         # Blank lines, then at least two lines of each reason to be rejected.
-        *("", "", "null", '"app_loaded"', '{"event":"app_loaded"', '{"event":"a"}{}'),
+        *("", "", "null", '"app_loaded"', '{"event":"app_loaded"', '{"event":"a"}{}x'),
         *("{}", '{"event":"","event_name":null}', '{"event":"app_loaded"}'),
         *app("app_loaded", 905, "2021-02-30T10:00:00Z", "2020-12-01", None),
         *app("app_loaded", 905, "1969-12-31T23:59:59Z", "2100-01-01T00:00:00Z"),
