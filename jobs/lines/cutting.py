@@ -135,9 +135,10 @@ def _has_document(file: EventFile) -> bool:
 
 def _is_document(window: _Window) -> bool:
     while (found := is_document(window.searched, window.is_last)) is None:
-        if len(window.data) > LONGEST_LINE:
+        known = len(window.data)
+        if known > LONGEST_LINE:
             return False
-        window.move(0, least=len(window.data))
+        window.move(0, least=min(known, LONGEST_LINE + 1 - known))
     return found
 
 
@@ -175,7 +176,8 @@ def _chunks_of_document(lines: LineRange, window: _Window) -> Iterator[Chunk]:
         rest = len(window.data) - cut
         if rest > LONGEST_LINE:
             raise line_too_long(lines.file)
-        window.move(cut, least=rest)
+        # An element is read anew each time, so it is read a few times only.
+        window.move(cut, least=min(rest, LONGEST_LINE + 1 - rest))
     while not window.is_last:
         window.move(cut)
         cut = 0

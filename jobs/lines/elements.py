@@ -181,11 +181,9 @@ def is_document(data: Data, is_whole: bool) -> bool | None:
             return data[at] in (_OBJECT, _END_OF_ARRAY)
         if data[at] != _OBJECT:
             return False
-        line = _LINE_END.search(data, at)
-        if line and not _stops_inside_object(data[at : line.end()]):
-            return False
-        if line:
-            return data[_begin_of_line(data, line.end())] != _OBJECT
+        if line := _LINE_END.search(data, at):
+            following = data[_begin_of_line(data, line.end())]
+            return following != _OBJECT and _stops_inside_object(data[at : line.end()])
     except IndexError:
         pass
     return False if is_whole else None
