@@ -53,7 +53,7 @@ def show_notes(notes: Iterable[str]) -> None:
     """Print sentences for the person who started the run."""
     console = Console(**PLAIN)
     for note in notes:
-        console.print(note)
+        console.print(printable(note), soft_wrap=True)
 
 
 def show_findings(findings: Iterable[Finding]) -> None:

@@ -52,6 +52,7 @@ class JobResult:
         findings: what looks wrong in the data.
         headline: the job's answer in one line.
         files: the files that the job wrote beside the tables, relative to the prefix.
+        passed_over: why the job has not read a file of the input, by the file's name.
     """
 
     lines: LineAccount | None = None
@@ -60,6 +61,7 @@ class JobResult:
     findings: tuple[Finding, ...] = ()
     headline: str | None = None
     files: tuple[str, ...] = ()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

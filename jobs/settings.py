@@ -88,6 +88,26 @@ def _number(text: str) -> float:
     return number
 
 
+def _input_path(text: str) -> str:
+    if re.match(_URL, text):
+        raise ValueError(text)
+    return text
+
+
+def _prefix(text: str) -> str:
+    path = os.path.abspath(text)  # noqa: PTH100 - the folders above count as well
+    if re.match(_URL, text) or re.search(r"[*?\\\r\n\0]", path):
+        raise ValueError(text)
+    return text
+
+
+def _globs(text: str) -> tuple[str, ...]:
+    globs = tuple(filter(None, map(str.strip, text.split(","))))
+    if not all(pattern.strip("./") for pattern in globs):
+        raise ValueError(text)
+    return globs
+
+
 def _time_zone(text: str) -> str:
     if text not in names():
         raise ValueError(text)
@@ -121,7 +141,16 @@ _SPARK_MASTER = (
     r"|(spark|k8s)://.+|yarn"
 )
 
+_URL = r"[A-Za-z][A-Za-z0-9+.-]+://"
+_NO_URL = "object stores are not supported yet, so copy their files here"
+
 TEXT = Kind(str, "a text")
+INPUT_PATH = Kind(_input_path, f"a path on this machine; {_NO_URL}")
+PREFIX = Kind(
+    _prefix,
+    rf"a directory on this machine, without *, ?, \ and line breaks; {_NO_URL}",
+)
+GLOBS = Kind(_globs, "globs of names or of paths below the input, with commas between")
 RATIO = Kind(_ratio, "a number from 0 to 1")
 NUMBER = Kind(_number, "a number of at least 0")
 SPARK_MASTER = Kind(
@@ -154,11 +183,14 @@ class RunSettings:
     )
     input_data_path: str = setting(
         "./data-input",
-        TEXT,
+        INPUT_PATH,
         "a directory, a glob or a file of events; users.csv and videos.csv are beside",
     )
+    input_exclude: tuple[str, ...] = setting(
+        "", GLOBS, "files and folders of the input that are left out"
+    )
     output_data_path_prefix: str = setting(
-        "./data-output", TEXT, "the directory that holds the tables"
+        "./data-output", PREFIX, "the directory that holds the tables"
     )
     table_format: str = setting(
         PARQUET,

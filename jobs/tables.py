@@ -166,7 +166,11 @@ REJECTED_EVENTS = Table(
     "events_split",
     (
         Column("raw", "STRING", "the line, with addresses masked"),
-        Column("source_file", "STRING", "file of the line, relative to the input"),
+        Column(
+            "source_file",
+            "STRING",
+            "the line's file: the input's last part, and the path below",
+        ),
     ),
     Column("reason", "STRING", "the first rule that the line breaks"),
     shown_by=("source_file",),  # never by a value of a rejected line

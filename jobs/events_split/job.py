@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from jobs.events_split.model import SharedEventId, Tally
 
 
+_NAMES_SHOWN = 20
+
+
 @dataclass(frozen=True)
 class Attributes:
     """The attributes of users or videos.
@@ -53,7 +57,6 @@ class Attributes:
     path: Path | None
     rows: "DataFrame"
     missing: Sequence[MissingColumn]
-
 
 @dataclass(frozen=True)
 class Judge:
@@ -88,7 +91,9 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
 
     started = datetime.fromisoformat(run.ledger.started)
     limits = settings.limits(run.settings.reporting_timezone, started)
-    inputs = find_inputs(run.settings.input_data_path, run.prefix)
+    inputs = find_inputs(
+        run.settings.input_data_path, run.prefix, run.settings.input_exclude
+    )
     users, videos = (
         read_attributes(
             run.engine, table, Path(path) if path else inputs.attributes(table.name)
@@ -107,14 +112,16 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     _require_few_rejected(tally, settings.max_rejected_ratio)
     _stage_attributes(run, users, videos, settings.pseudonym_key)
     stored = _stage_events(run, judged, tally, settings)
+    no_attributes = (
+        f"There is no {table.name}.csv: its attributes are NULL."
+        for table, attributes in ((USERS, users), (VIDEOS, videos))
+        if attributes.path is None
+    )
     return JobResult(
         lines=line_account(tally, stored),
-        notes=tuple(
-            f"There is no {table.name}.csv: its attributes are NULL."
-            for table, attributes in ((USERS, users), (VIDEOS, videos))
-            if attributes.path is None
-        ),
+        notes=(*notes_on_files(inputs), *no_attributes),
         findings=_findings(run, users, videos, concealing(settings.pseudonym_key)),
+        passed_over=inputs.passed_over,
     )
 
 
@@ -138,10 +145,27 @@ def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAcc
     )
 
 
+def notes_on_files(inputs: Inputs) -> tuple[str, ...]:
+    """A line for each of some files that were passed over, and one that counts them."""
+    notes = []
+    if inputs.passed_over:
+        count = len(inputs.passed_over)
+        notes.append(f"Passed over, since they have no events: {count:,} of the files.")
+        names = islice(inputs.passed_over.items(), _NAMES_SHOWN)
+        notes += [f"  {name}: {why}" for name, why in names]
+        if count > _NAMES_SHOWN:
+            more = count - _NAMES_SHOWN
+            notes.append(f"  … and {more:,} more, which the ledger names.")
+    if inputs.left_out:
+        notes.append(f"INPUT_EXCLUDE leaves out {inputs.left_out:,} files or folders.")
+    return tuple(notes)
+
+
 def _require_lines(tally: Sequence["Tally"], inputs: Inputs) -> None:
     if not tally:
         raise InputError(
             f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
+            f"{inputs.others}"
         )
 
 

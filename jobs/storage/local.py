@@ -27,17 +27,20 @@ class LocalStorage:
     """The files of this machine, by their paths."""
 
     def list(self, folder: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
-        try:
-            with os.scandir(folder) as entries:
-                found = list(entries)
-        except OSError as error:
-            raise InputError(f"{folder}: {error.strerror}") from error
-        for entry in found:
-            path = Path(entry.path)
-            if not entry.is_dir():
-                yield path
-            elif not entry.is_symlink() and enters(path):
-                yield from self.list(path, enters)
+        folders = [folder]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    found = list(entries)
+            except OSError as error:
+                raise InputError(f"{folder}: {error.strerror}") from error
+            for entry in found:
+                path = Path(entry.path)
+                if not entry.is_dir():
+                    yield path
+                elif not entry.is_symlink() and enters(path):
+                    folders.append(path)
 
     def stat(self, path: Path) -> StoredFile:
         try:

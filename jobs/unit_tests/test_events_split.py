@@ -19,7 +19,7 @@ from jobs.events_split import model
 from jobs.events_split.job import Judge, line_account, read_attributes
 from jobs.fields import FIELDS
 from jobs.ledger import LineAccount
-from jobs.lines.files import EventFile
+from jobs.lines.files import EventFile, listed
 from jobs.storage.inputs import find_inputs
 from jobs.tables import APP_LOADED, PLAYBACK_EVENTS, USERS, VIDEOS
 from jobs.zones import UTC_OFFSETS
@@ -48,7 +48,8 @@ def judged(engine: Engine, tmp_path: Path) -> Callable[..., list[dict[str, Any]]
             text = json.dumps(line) if isinstance(line, dict) else line
             content = text.encode() if isinstance(text, str) else text
             (folder / f"{i:04}.jsonl").write_bytes(content)
-        rows = engine.read_lines(files_in(tmp_path / "in"), FIELDS, with_verdict).rows
+        files = [listed(path, folder) for path in sorted(folder.iterdir())]
+        rows = engine.read_lines(files, FIELDS, with_verdict).rows
         names = rows.columns
         verdicts = [
             dict(zip(names, row, strict=True)) for row in collected(engine, rows)
@@ -495,11 +496,11 @@ def test_lines_may_have_any_line_end_and_blank_ones_do_not_count(
     rows = engine.read_lines(files_in(tmp_path / "in"), FIELDS, as_read).rows
     assert rows_of(rows.select("source_file", "line", "is_object")) == sorted(
         [
-            ("a b [1].json", '{"event": "a"}', True),
-            ("a b [1].json", '{"event": "b"}', True),
-            ("a b [1].json", '{"event": "c"}', True),
-            ("ü+%20.ndjson.gz", "{}", True),
-            ("ü+%20.ndjson.gz", "[]", False),
+            ("in/a b [1].json", '{"event": "a"}', True),
+            ("in/a b [1].json", '{"event": "b"}', True),
+            ("in/a b [1].json", '{"event": "c"}', True),
+            ("in/ü+%20.ndjson.gz", "{}", True),
+            ("in/ü+%20.ndjson.gz", "[]", False),
         ],
         key=repr,
     )
@@ -539,18 +540,18 @@ def test_a_line_that_needs_exact_reading_changes_no_other_line(
     rows = engine.read_lines(files_in(tmp_path / "in"), FIELDS, as_read).rows
     assert rows_of(rows.select("source_file", "line", "event")) == sorted(
         [
-            ("a.json", '{"event": "a"}', "a"),
-            ("a.json", "\ufffd", None),
-            ("a.json", '{"event": "b"}', "b"),
-            ('new\nline, "quoted".json', "\ufffd", None),
-            ('new\nline, "quoted".json', "\0", None),
-            ("packed.json.gz", '{"event": "c"}', "c"),
-            ("packed.json.gz", "\ufffd", None),
-            ("long.json", long, "x" * 3_000_000),
-            ("long.json", "{}", None),
-            ("noncharacter.json", '{"event": "\U0010ffff"}', "\U0010ffff"),
-            ("noncharacter.json", "x\U0010ffff\U0010ffff", None),
-            ("plain.json", '{"event": "d"}', "d"),
+            ("in/a.json", '{"event": "a"}', "a"),
+            ("in/a.json", "\ufffd", None),
+            ("in/a.json", '{"event": "b"}', "b"),
+            ('in/new\nline, "quoted".json', "\ufffd", None),
+            ('in/new\nline, "quoted".json', "\0", None),
+            ("in/packed.json.gz", '{"event": "c"}', "c"),
+            ("in/packed.json.gz", "\ufffd", None),
+            ("in/long.json", long, "x" * 3_000_000),
+            ("in/long.json", "{}", None),
+            ("in/noncharacter.json", '{"event": "\U0010ffff"}', "\U0010ffff"),
+            ("in/noncharacter.json", "x\U0010ffff\U0010ffff", None),
+            ("in/plain.json", '{"event": "d"}', "d"),
         ],
         key=repr,
     )
@@ -603,9 +604,10 @@ def test_a_file_may_have_any_name(engine, tmp_path, rows_of, name):
     folder = tmp_path / "country=X [1] 'q'"
     folder.mkdir()
     (folder / name).write_text('{"event": "a"}')
-    for path in (folder, folder / name):
+    below = {folder: f"{folder.name}/{name}", folder / name: name}
+    for path, source_file in below.items():
         rows = engine.read_lines(files_in(path), FIELDS, as_read).rows
-        assert rows_of(rows.select("source_file", "event")) == [(name, "a")]
+        assert rows_of(rows.select("source_file", "event")) == [(source_file, "a")]
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_named(engine, tmp_path, rows_of):

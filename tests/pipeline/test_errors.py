@@ -94,7 +94,7 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(run, tm
     assert published.everything(prefix) == before
     with duckdb.connect() as connection:
         assert connection.execute(query).fetchall() == [
-            ("malformed_json", "a.json", '{"ip": "***"')
+            ("malformed_json", "in/a.json", '{"ip": "***"')
         ]
     assert run(VERIFY).code == 0
     assert run(max_rejected_ratio=0.5).code == 0
@@ -114,7 +114,7 @@ def test_the_query_for_rejected_lines_works_in_a_folder_of_any_name(run, tmp_pat
     with duckdb.connect() as connection:
         _, query = ended.error.split(" shows them: ")
         assert connection.execute(query).fetchall() == [
-            ("malformed_json", "a.json", "no JSON")
+            ("malformed_json", "in/a.json", "no JSON")
         ]
 
 

@@ -20,6 +20,7 @@ from tests.support.examples import of_runs
 from tests.support.reference import (
     ReferenceSettings,
     event_lines,
+    is_latin_1,
     reference_tables,
 )
 from tests.support.runs import TABLE_JOBS, run_jobs
@@ -38,6 +39,7 @@ def run_on(
     """Run all jobs on these files in this process; returns the prefix."""
     (folder / "in").mkdir()
     for name, content in files.items():
+        (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "in" / name).write_bytes(content)
     ended = run_jobs(
         folder,
@@ -101,7 +103,10 @@ IGNORED = b'{"event": "page_view"}'
 
 
 def has_lines(files):
-    return any(event_lines(name, content) for name, content in files.items())
+    """Whether a run of these files has lines, and no file ends it."""
+    return any(event_lines(*file) for file in files.items()) and not any(
+        is_latin_1(*file) for file in files.items()
+    )
 
 
 @of_runs()

@@ -23,6 +23,7 @@ def test_everything_has_the_default_of_the_contract():
         "spark_master": "local[*]",
         "spark_properties": (),
         "input_data_path": "./data-input",
+        "input_exclude": (),
         "output_data_path_prefix": "./data-output",
         "table_format": "parquet",
         "reporting_timezone": "UTC",
@@ -59,6 +60,11 @@ def test_a_flag_may_be_spelled_like_the_variable():
     assert loaded("--INPUT_DATA_PATH=/A_b")["input_data_path"] == "/A_b"
 
 
+def test_the_globs_of_files_to_leave_out_are_divided_by_commas():
+    given = loaded(INPUT_EXCLUDE="*.csv, old/**,,day 1.txt ")
+    assert given["input_exclude"] == ("*.csv", "old/**", "day 1.txt")
+
+
 def test_spark_properties_are_lines():
     lines = " spark.a = 1 \n\nspark.b=x=y\n"
     assert loaded(SPARK_PROPERTIES=lines)["spark_properties"] == (
@@ -71,6 +77,13 @@ def test_spark_properties_are_lines():
     ("name", "value"),
     [
         ("ENGINE", "polars"),
+        ("INPUT_DATA_PATH", "s3://bucket/events"),
+        ("INPUT_EXCLUDE", "a, ./, b"),
+        ("OUTPUT_DATA_PATH_PREFIX", "gs://bucket"),
+        ("OUTPUT_DATA_PATH_PREFIX", "a*b"),
+        ("OUTPUT_DATA_PATH_PREFIX", "a?"),
+        ("OUTPUT_DATA_PATH_PREFIX", "a\\b"),
+        ("OUTPUT_DATA_PATH_PREFIX", "a\nb"),
         ("REPORTING_TIMEZONE", "Mars/Olympus"),
         ("REPORTING_TIMEZONE", "../etc/passwd"),
         ("REPORTING_TIMEZONE", "localtime"),

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
     """A prefix with the tables of the sample, in a folder that looks like a pattern."""
-    prefix = tmp_path_factory.mktemp("lake") / "o=u [t] *'x"
+    prefix = tmp_path_factory.mktemp("lake") / "o=u [t] {a,b} 'x"
     sample = ROOT / "data-input"
     ended = run_jobs(prefix, input_data_path=sample, output_data_path_prefix=prefix)
     assert ended.code == 0, ended.error

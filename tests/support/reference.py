@@ -16,6 +16,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -31,7 +32,9 @@ from jobs.events_split.privacy import concealing
 
 Row = dict[str, Any]
 
-EVENT_FILE = re.compile(r"(?s).*\.(json|jsonl|ndjson)(\.gz)?")
+PACKED = r"\.(gz|gzip|zst|bz2)"
+EVENT_FILE = re.compile(rf"(?is).*\.(json|jsonl|ndjson)({PACKED})?")
+MAY_BE_EVENT_FILE = re.compile(rf"(?is).*\.(log|txt)|part-[^.]*|.*{PACKED}")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TIMESTAMP = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})(T|t|[ \t]+)"
@@ -111,10 +114,13 @@ class Rejected(Exception):
 
 
 def reference_tables(
-    files: Mapping[str, bytes], settings: ReferenceSettings = ReferenceSettings()
+    files: Mapping[str, bytes],
+    settings: ReferenceSettings = ReferenceSettings(),
+    folder: str = "in",
 ) -> Reference:
     """Every table, the ledger and the metric of `files`, which are bytes by name.
 
+    `folder` is the last part of the input's path, with which each source_file begins.
     The rows have no particular order. The partition column is the last column.
     """
     zone = zone_of(settings.reporting_timezone)
@@ -122,16 +128,16 @@ def reference_tables(
     rejected_events: list[Row] = []
     ignored: Counter[str] = Counter()
     read = 0
-    for source_file, content in files.items():
-        for raw in event_lines(source_file, content):
+    for name, content in files.items():
+        for raw in event_lines(name, content):
             read += 1
             try:
                 table, event = judge(raw, settings)
                 events[table].append(event)
-            except Ignored as name:
-                ignored[str(name)] += 1
+            except Ignored as event_name:
+                ignored[str(event_name)] += 1
             except Rejected as reason:
-                rejected = {"raw": shown(raw), "source_file": source_file}
+                rejected = {"raw": shown(raw), "source_file": f"{folder}/{name}"}
                 rejected_events.append(rejected | {"reason": str(reason)})
 
     stored = {table: without_duplicates(rows) for table, rows in events.items()}
@@ -213,13 +219,35 @@ def local_day(at: datetime, zone: ZoneInfo) -> date:
 # Lines and their verdicts
 
 
-def event_lines(name: str, content: bytes) -> list[str]:
-    """The lines of an event file that are not blank, without line end and BOM.
+def event_lines(path: str, content: bytes) -> list[str]:
+    """The lines of a file; none if it is no event file."""
+    name = path.rpartition("/")[2]
+    if EVENT_FILE.fullmatch(name):
+        return lines_of(content)
+    lines = lines_of(content) if MAY_BE_EVENT_FILE.fullmatch(name) else []
+    return lines if any(map(is_object, lines[:100])) else []
+
+
+def is_object(line: str) -> bool:
+    with suppress(Rejected):
+        json_object(line)
+        return True
+    return False
+
+
+def is_latin_1(path: str, content: bytes) -> bool:
+    """Whether a file has no JSON object in UTF-8, but one in Latin-1: exit 3."""
+    lines = event_lines(path, content)
+    encoded = (line.encode(errors="surrogateescape") for line in lines)
+    in_latin_1 = [line.decode("latin-1") for line in encoded]
+    return any(map(is_object, in_latin_1)) and not any(map(is_object, lines))
+
+
+def lines_of(content: bytes) -> list[str]:
+    """The lines of a file that are not blank, without line end and BOM.
 
     A byte that is not UTF-8 becomes a surrogate.
     """
-    if not EVENT_FILE.fullmatch(name):
-        return []
     content = unpacked(content)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = content.decode("utf-16", errors="replace")

@@ -96,12 +96,11 @@ def event_files(draw: st.DrawFn) -> dict[str, bytes]:
             draw(st.sampled_from(contents)).append(again)
     files: dict[str, bytes] = {}
     for number, content in enumerate(contents, start=1):
-        extension, newline, at_end, encoding, pack = draw(_FILE_FORMS)
+        name, newline, at_end, encoding, pack = draw(_FILE_FORMS)
         begin, between, end, key = draw(st.sampled_from(_LAYOUTS))
         text = begin + between.join(content).replace(',"', key) + end
         text = text.replace("\n", newline) + newline * at_end
-        name = f"events-{number}{extension}"
-        files[name] = pack(_bytes(text, encoding))
+        files[name.format(number)] = pack(_bytes(text, encoding))
     if draw(_OFTEN):
         files["users.csv"] = draw(_USERS_CSV)
     if draw(_OFTEN):
@@ -125,8 +124,12 @@ _PACKINGS: tuple[Callable[[bytes], bytes], ...] = (
     zstd.compress,
     bz2.compress,
 )
+_NAMES = (
+    *("e{}.jsonl", "e{}.json", "e{}.ndjson", "x/e{}.JSON", "day=1/y.json/e{}.jsonl"),
+    *("e{}.jsonl.gz", "e{}.txt", "x/part-{}", "e{}.gz"),
+)
 _FILE_FORMS = st.tuples(
-    st.sampled_from((".jsonl", ".json", ".ndjson", ".jsonl.gz")),
+    st.sampled_from(_NAMES),
     st.sampled_from(("\n", "\n", "\r\n", "\r")),
     st.booleans(),
     st.sampled_from(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16")),
