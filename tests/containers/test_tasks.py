@@ -89,14 +89,29 @@ def test_an_exit_code_passes_through_spark_and_docker(run_task, output):
     assert "error: CONVERSION_MODE=never: it takes first or any" in printed
 
 
-def test_an_input_that_is_no_directory_is_refused(run_task, output):
+def test_an_input_may_be_a_glob_or_a_file_beside_its_users(run_task, output, versions):
+    [events] = found(versions[1].path, "*.jsonl")
+    for path in (events, events.with_name("e*.jsonl")):
+        code, printed = run_task(
+            "pipeline",
+            ENGINE="duckdb",
+            INPUT_DATA_PATH=str(path),
+            OUTPUT_DATA_PATH_PREFIX=str(output),
+            **RATIO,
+        )
+        assert code == 0, printed
+        tables = published.everything(output)
+        assert tables["playback_events"] == versions[1].tables["playback_events"]
+
+
+def test_an_input_that_is_nowhere_is_refused(run_task, output):
     code, printed = run_task(
         "pipeline",
-        INPUT_DATA_PATH="data-input/*.jsonl",
+        INPUT_DATA_PATH="data-input/nowhere",
         OUTPUT_DATA_PATH_PREFIX=str(output),
     )
     assert code == 3
-    assert "error: INPUT_DATA_PATH=data-input/*.jsonl: a container takes" in printed
+    assert "data-input/nowhere: no such file or directory" in printed
 
 
 def test_docker_stop_leaves_the_old_tables(start_task, prefix, versions, tried):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from contextlib import closing
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from jobs import __version__
 from jobs.pipeline import JOBS
 from jobs.publishing.lock import Lock
-from jobs.tables import TABLES
+from jobs.tables import REJECTED_EVENTS, TABLES
 from tests.support import published
+from tests.support.engine import ENGINE
 from tests.support.processes import ROOT, error_in, paths, run
 
 pytestmark = pytest.mark.slow
@@ -98,6 +100,29 @@ def test_the_project_may_be_in_a_folder_with_spaces_and_quotes(command, tmp_path
     shutil.copytree(ROOT / "jobs", folder / "jobs")
     ended = command(module="jobs.sessionize", before=["env", "-C", str(folder)])
     assert "there is no table playback_events yet" in error_in(ended.stderr)
+
+
+def test_relative_paths_start_where_the_user_stands(tmp_path):
+    folder = tmp_path / "it's mine"
+    (folder / "logs" / "2021").mkdir(parents=True)
+    (folder / "logs" / "2021" / "e.jsonl").write_bytes(LINE + b"1\n")
+    # Python takes none of the user's own files for a module.
+    for name in ("random.py", "jobs.py"):
+        (folder / name).write_text("raise SystemExit(7)")
+    ended = subprocess.run(
+        [ROOT / "scripts" / "task", "run"],
+        cwd=folder,
+        env=dict(os.environ)
+        | {"ENGINE": ENGINE, "SPARK_MASTER": "local[2]", "MAX_REJECTED_RATIO": "1"}
+        | {"INPUT_DATA_PATH": "./logs", "OUTPUT_DATA_PATH_PREFIX": "../lake"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    [(*_, source_file, _)] = published.rows(tmp_path / "lake", REJECTED_EVENTS)
+    assert source_file == "logs/2021/e.jsonl"
+    assert {path.name for path in folder.iterdir()} == {"logs", "random.py", "jobs.py"}
 
 
 def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
