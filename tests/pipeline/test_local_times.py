@@ -27,8 +27,8 @@ def loads(prefix):
     """The instant and the day of each app_loaded event, in the order of the lines."""
     columns = ("initiator_id", "time", "derived_tstamp_day")
     at = [APP_LOADED.column_names.index(name) for name in columns]
-    rows = sorted([row[i] for i in at] for row in published.rows(prefix, APP_LOADED))
-    return [tuple(row[1:]) for row in rows]
+    rows = [[row[i] for i in at] for row in published.rows(prefix, APP_LOADED)]
+    return [tuple(row[1:]) for row in sorted(rows, key=lambda row: int(row[0]))]
 
 
 @pytest.mark.parametrize(
