@@ -414,4 +414,3 @@ def test_an_input_within_the_prefix_is_read_if_it_is_no_table(tmp_path):
     write(tmp_path, "raw/day.json", "users/day.json")
     assert names(find(tmp_path / "raw", tmp_path)) == ["raw/day.json"]
     assert "no event file is there" in refused(tmp_path / "users", prefix=tmp_path)
-

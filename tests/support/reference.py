@@ -664,7 +664,9 @@ def small_exponent(written: str | None) -> int:
 
 def existing_day(written: str) -> date | None:
     """A date written YYYY-MM-DD, if there is such a day; a time after it is dropped."""
-    has_time = TIMESTAMP.fullmatch(written) and micros_of(written) is not None
+    has_time = (
+        TIMESTAMP.fullmatch(written) and micros_of(written, zone_of("UTC")) is not None
+    )
     try:
         is_date = has_time or DAY.fullmatch(written)
         return date.fromisoformat(written[:10]) if is_date else None
