@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.findings import Finding
-from jobs.ledger import JobRecord, LineAccount
+from jobs.ledger import Cause, JobRecord, LineAccount
 from jobs.quoting import printable
 
 # Printed texts may come from the input, so they must not be read as markup.
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 _NAMES_SHOWN = 20
+SHOW_REJECTED = (
+    "scripts/task sql --"
+    " 'SELECT reason, source_file, raw FROM staging.rejected_events'"
+)
 
 
 class Progress:
@@ -44,9 +48,25 @@ def show(record: JobRecord) -> None:
     result = record.result
     if result.lines is not None:
         console.print(_account_table(result.lines))
+    show_causes(result.causes)
+    if result.causes:
+        console.print(f"All of them: {SHOW_REJECTED}", soft_wrap=True)
     show_notes(result.notes)
     if result.headline is not None:
         console.print(result.headline)
+
+
+def show_causes(causes: Iterable[Cause]) -> None:
+    """Print why lines were rejected; nothing if none was."""
+    console = Console(**PLAIN)
+    for number, cause in enumerate(causes):
+        if number == 0:
+            console.print("Why lines were rejected, with the first line of each reason")
+        first = f"{printable(cause.source_file)}:{cause.line_number}"
+        console.print(
+            f"- {cause.reason} ({cause.lines:,}): {first} has {cause.value}",
+            soft_wrap=True,
+        )
 
 
 def show_notes(notes: Iterable[str]) -> None:

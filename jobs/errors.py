@@ -1,5 +1,10 @@
 """The errors that end a run, each with its exit code."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.ledger import Cause
+
 
 class RunError(Exception):
     """A run ended early. The message is one line that names the cause."""
@@ -20,9 +25,14 @@ class InputError(RunError):
 
 
 class TooManyRejectedError(RunError):
-    """rejected / read exceeds MAX_REJECTED_RATIO."""
+    """Too many lines are rejected, or no line is kept.
+
+    Attributes:
+        causes: why lines were rejected.
+    """
 
     exit_code = 4
+    causes: "tuple[Cause, ...]" = ()
 
 
 class EventIdError(RunError):

@@ -69,16 +69,10 @@ def _id(value: Any) -> str:
     return _text(value.strip(BLANKS)) if isinstance(value, str) else "null"
 
 
-def _known_id(value: Any) -> str:
-    """An id; null for a text that programs write where they know no id."""
-    is_no_id = isinstance(value, str) and value.strip(BLANKS) in NO_ID
-    return "null" if is_no_id else _id(value)
-
-
 def _required_id(value: Any) -> str:
     """An id; anything that is neither text, number nor null is invalid."""
     is_id = value is None or isinstance(value, str)
-    return _known_id(value) if is_id else _text(INVALID_ID)
+    return _id(value) if is_id else _text(INVALID_ID)
 
 
 def _instant(value: Any) -> str:
@@ -148,7 +142,7 @@ INSTANT = Kind(
     invalid="invalid_timestamp",
 )
 OPTIONAL_ID = Kind(_ID_NEEDS_EXACT, _id, _TRIMMED, is_id=True)
-OPTIONAL_KNOWN_ID = Kind(_ID_NEEDS_EXACT, _known_id, _KNOWN, is_id=True)
+OPTIONAL_KNOWN_ID = Kind(_ID_NEEDS_EXACT, _id, _KNOWN, is_id=True)
 INITIATOR_ID = Kind(
     _ID_NEEDS_EXACT,
     _required_id,

@@ -4,16 +4,56 @@ Each rule is a function of small results that jobs have collected. It returns a 
 or None if nothing looks wrong.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import sqrt
+from statistics import median
 
 from jobs.quoting import printable
 
 MOST_UNKNOWN = 0.2
 """The share of users or videos without attributes above which there is a finding."""
 
-KINDS = ("unknown_ids", "missing_column", "unreadable_values")
+LARGE_SHARE = 0.2
+"""The share of events of one user or session above which there is a finding."""
+
+LEAST_EVENTS = 100
+"""Among fewer events, no share of them is a finding."""
+
+LONGEST_LEAD = timedelta(days=3)
+"""A newest event that is later than every other one by more than this is a finding."""
+
+LEAST_WEEKDAYS = 4
+"""A weekday has to be seen so often to know how many events it usually has."""
+
+MOST_DEVIATIONS = 4
+"""A day of few events differs from the median by more standard deviations than this."""
+
+_DEVIATIONS_OF_NORMAL = 1.4826
+"""The standard deviation by the median of all differences from the median."""
+
+MOST_DAYS = 10_000
+"""The number of days with events above which there is a finding."""
+
+KINDS = (
+    "all_app_events_ignored",
+    "missing_name",
+    "event_ids_shared",
+    "late_event",
+    "few_events",
+    "large_share",
+    "texts_without_id",
+    "unknown_ids",
+    "missing_column",
+    "unreadable_values",
+    "many_days",
+    "passed_over",
+)
 """The kinds of findings, the most serious first."""
+
+_NAMES_SHOWN = 5
 
 _LONGEST_EXAMPLE = 60
 
@@ -78,6 +118,179 @@ def unknown_ids(file: str, column: str, ids: int, known: int) -> Finding | None:
         f" ({share}), so their attributes are NULL. Compare how both write {column}.",
         unknown,
     )
+
+
+def all_app_events_ignored(ignored: Mapping[str, int], kept: int) -> Finding | None:
+    """App events of which no table keeps any."""
+    lines = sum(ignored.values())
+    if kept or not lines:
+        return None
+    names = _listed([f'"{_example(name)}"' for name in ignored])
+    return Finding(
+        "all_app_events_ignored",
+        f"All {lines:,} app events are ignored, so no user registers or comes back."
+        f" Their names are {names}; the rules need registered and app_loaded.",
+        lines,
+    )
+
+
+def missing_name(name: str, near: Mapping[str, int]) -> Finding | None:
+    """A name of events that the rules need and that never occurs.
+
+    Args:
+        name: the name.
+        near: the events of each name that resembles it.
+    """
+    if not near:
+        return None
+    events = sum(near.values())
+    names = _listed([f'"{_example(other)}" ({near[other]:,})' for other in near])
+    return Finding(
+        "missing_name",
+        f"No event is named {name}, but some are {names}. Names are compared as they"
+        f" are written, so no rule takes these for {name}.",
+        events,
+    )
+
+
+def event_ids_shared(different: int, example: str) -> Finding | None:
+    """Events that differ from another one with their event_id, and are not stored."""
+    if not different:
+        return None
+    events = "1 event differs" if different == 1 else f"{different:,} events differ"
+    return Finding(
+        "event_ids_shared",
+        f"{events} from another one of the same user, day, name and event_id, such as"
+        f" {_example(example)}; the smallest of each is stored. With EVENT_ID=ignore,"
+        " all of them are.",
+        different,
+    )
+
+
+def late_event(newest: datetime, second: datetime) -> Finding | None:
+    """A newest event that is much later than every other one."""
+    if newest - second <= LONGEST_LEAD:
+        return None
+    days = (newest - second) / timedelta(days=1)
+    return Finding(
+        "late_event",
+        f"The newest event, of {newest:%Y-%m-%d %H:%M} UTC, is {days:,.1f} days later"
+        " than every other one. If its clock was wrong, weeks look complete that are"
+        " not: set DATA_UNTIL before it.",
+        1,
+    )
+
+
+def few_events(events: Mapping[date, int]) -> Finding | None:
+    """Whole days with less than half of the events of their weekday's median.
+
+    Such a day also has to differ more from the median than days usually do, since days
+    of few events differ much.
+
+    Args:
+        events: the number of events of each day; other days have none.
+    """
+    first, newest = min(events, default=date.min), max(events, default=date.min)
+    if (newest - first).days > MOST_DAYS:
+        return None
+    whole = [first + timedelta(days=n) for n in range(1, (newest - first).days)]
+    of_weekday: dict[int, list[int]] = defaultdict(list)
+    for day in whole:
+        of_weekday[day.weekday()].append(events.get(day, 0))
+    usual = {
+        weekday: median(counts)
+        for weekday, counts in of_weekday.items()
+        if len(counts) >= LEAST_WEEKDAYS
+    }
+    missing = {
+        day: usual[day.weekday()] - events.get(day, 0)
+        for day in whole
+        if day.weekday() in usual
+    }
+    if not missing:
+        return None
+    deviation = _DEVIATIONS_OF_NORMAL * median(map(abs, missing.values()))
+    few = []
+    for day, number in missing.items():
+        events_of_day = usual[day.weekday()]
+        # Unless days are all alike, they differ at least as counts do by chance.
+        chance = max(deviation, sqrt(events_of_day)) if deviation else 0
+        if 2 * number > events_of_day and number > MOST_DEVIATIONS * chance:
+            few.append(day)
+    if not few:
+        return None
+    days = _listed([f"{day} ({events.get(day, 0):,})" for day in few])
+    count = "1 day has" if len(few) == 1 else f"{len(few):,} days have"
+    return Finding(
+        "few_events",
+        f"{count} less than half of the events that this weekday usually has: {days}."
+        " Files of such days may be missing.",
+        len(few),
+    )
+
+
+def many_days(days: int) -> Finding | None:
+    """More days with events than a product has."""
+    if days <= MOST_DAYS:
+        return None
+    return Finding(
+        "many_days",
+        f"The events lie on {days:,} days, and each day is a folder. If these times are"
+        " not meant, set DATA_FROM and DATA_UNTIL.",
+        days,
+    )
+
+
+def large_share(of: str, example: str, events: int, all_events: int) -> Finding | None:
+    """A user or a session with a large share of all events.
+
+    Args:
+        of: what has the events, such as ``user``.
+        example: its id.
+        events: its events.
+        all_events: the events of all.
+    """
+    if all_events < LEAST_EVENTS or events <= LARGE_SHARE * all_events:
+        return None
+    return Finding(
+        "large_share",
+        f"One {of}, {_example(example)}, has {events:,} of {all_events:,} events"
+        f" ({100 * events / all_events:.0f} %). A test, a robot or a default value may"
+        " have this id.",
+        events,
+    )
+
+
+def texts_without_id(field: str, lines: int, is_dropped: bool) -> Finding | None:
+    """Texts such as ``undefined`` in a field of an id."""
+    if not lines:
+        return None
+    becomes = "They count as missing" if is_dropped else "They are stored as they are"
+    count = "1 line has" if lines == 1 else f"{lines:,} lines have"
+    return Finding(
+        "texts_without_id",
+        f"{count} undefined, null or the like as {field}, which is no id. {becomes}.",
+        lines,
+    )
+
+
+def passed_over(files: Sequence[str]) -> Finding | None:
+    """Files of the input that have no events."""
+    if not files:
+        return None
+    count = "1 file was" if len(files) == 1 else f"{len(files):,} files were"
+    names = _listed([_example(name) for name in files])
+    return Finding(
+        "passed_over",
+        f"{count} passed over: {names}. Notes above and the ledger say why.",
+        len(files),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and the number of the others."""
+    more = f" and {len(names) - _NAMES_SHOWN:,} more" * (len(names) > _NAMES_SHOWN)
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _example(text: str) -> str:

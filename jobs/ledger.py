@@ -42,11 +42,52 @@ class LineAccount:
 
 
 @dataclass(frozen=True)
+class FileAccount:
+    """What was read of an event file: ``lines = kept + ignored + rejected``.
+
+    Attributes:
+        name: its source_file.
+        size: its bytes, unpacked and in UTF-8.
+        line_size: the bytes of its lines, without line ends.
+        lines: its lines that are not blank.
+    """
+
+    name: str
+    size: int
+    line_size: int
+    lines: int
+    kept: int
+    ignored: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why lines were rejected.
+
+    Attributes:
+        reason: the first rule that they break.
+        lines: how many they are.
+        source_file: the file of the first of them.
+        line_number: its place there, in lines from 1 on.
+        value: the value of the field that breaks the rule, made short and concealed.
+    """
+
+    reason: str
+    lines: int
+    source_file: str
+    line_number: int
+    value: str
+
+
+@dataclass(frozen=True)
 class JobResult:
     """The result of a job.
 
     Attributes:
         lines: the account of the input's lines, if the job has read the input.
+        event_files: what was read of each event file.
+        causes: why lines were rejected, the most frequent cause first.
         figures: whole numbers for the ledger, by name.
         notes: sentences for the person who started the run.
         findings: what looks wrong in the data.
@@ -56,6 +97,8 @@ class JobResult:
     """
 
     lines: LineAccount | None = None
+    event_files: tuple[FileAccount, ...] = ()
+    causes: tuple[Cause, ...] = ()
     figures: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -166,11 +209,18 @@ def _job_record(
     tables: dict[str, int],
     lines: dict[str, Any] | None,
     findings: Iterable[dict[str, Any]] = (),
+    event_files: Iterable[dict[str, Any]] = (),
+    causes: Iterable[dict[str, Any]] = (),
     **result: Any,
 ) -> JobRecord:
-    account = LineAccount(**lines) if lines else None
-    found = tuple(Finding(**finding) for finding in findings)
-    return JobRecord(job, seconds, tables, JobResult(account, findings=found, **result))
+    read = JobResult(
+        LineAccount(**lines) if lines else None,
+        tuple(FileAccount(**file) for file in event_files),
+        tuple(Cause(**cause) for cause in causes),
+        findings=tuple(Finding(**finding) for finding in findings),
+        **result,
+    )
+    return JobRecord(job, seconds, tables, read)
 
 
 def percent(part: int, whole: int) -> str:

@@ -225,6 +225,8 @@ def _run_and_publish(
     progress: "Progress",
     stop: _Stop,
 ) -> None:
+    from jobs.console import show_causes
+
     with _engine(settings, writer.scratch, progress, stop) as engine:
         run = Run(settings, engine, writer.published, writer.scratch, ledger)
         for job, own_settings in jobs:
@@ -232,6 +234,7 @@ def _run_and_publish(
                 try:
                     record = _run_job(job, own_settings, run, stop)
                 except TooManyRejectedError as error:
+                    show_causes(error.causes)
                     raise _with_rejected_lines(error, writer) from error
             ledger.jobs.append(record)
     # Nothing cuts a publication short.

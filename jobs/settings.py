@@ -161,6 +161,7 @@ MEMORY_SIZE = Kind(_memory_size, "a size such as 512MB or 4GB")
 PROPERTIES = Kind(_properties, "one key=value a line")
 
 
+ON = "on"
 PARQUET = "parquet"
 DELTA = "delta"
 
@@ -211,6 +212,10 @@ class RunSettings:
         "INFO",
         one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "DEBUG adds tracebacks, WARNING hides the progress",
+    )
+
+    log_values: str = setting(
+        "on", one_of(ON, "off"), "off: messages show of a value only its length"
     )
 
     @property

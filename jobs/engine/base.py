@@ -132,9 +132,10 @@ class Engine(ABC):
             judge: the rule. Its first argument has a row per line with raw (the line),
                 source_file (relative to the input's root), file (INT, its number in
                 ``files``), at (BIGINT, the place of the line in the file's bytes,
-                unpacked and in UTF-8), is_object (whether the line is one JSON object)
-                and every field as text. Its second argument is :meth:`rewrite`. It
-                returns a row for each row.
+                unpacked and in UTF-8), is_object (whether the line is one JSON object),
+                field_without_id (TINYINT, the number of the first field whose text
+                means that there is no id) and every field as text. Its second argument
+                is :meth:`rewrite`. It returns a row for each row.
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.

@@ -9,10 +9,15 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from jobs.engine import Engine
 from jobs.errors import InputError
 from jobs.lines.exact import LONGEST_LINE
+from jobs.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 _BLANKS = " \t"
 _DELIMITERS = (",", ";", "\t", "|")
@@ -30,6 +35,36 @@ class MissingColumn:
 
     name: str
     near: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The attributes of users or videos.
+
+    Attributes:
+        path: the CSV file; None if there is none.
+        rows: its rows, each column as text.
+        missing: the columns that it does not have.
+    """
+
+    path: Path | None
+    rows: "DataFrame"
+    missing: Sequence[MissingColumn]
+
+
+def read_attributes(engine: Engine, table: Table, path: Path | None) -> Attributes:
+    """The rows of a CSV file; no rows if there is no file.
+
+    Raises:
+        InputError: the file cannot be read, or has no column of the table's key.
+    """
+    tidy = engine.scratch / f"{table.name}.csv"
+    missing: Sequence[MissingColumn] = ()
+    if path is None:
+        tidy.touch()
+    else:
+        missing = tidy_csv(path, table.column_names, tidy)
+    return Attributes(path, engine.read_csv(tidy, table.column_names), missing)
 
 
 def tidy_csv(path: Path, names: Sequence[str], tidy: Path) -> list[MissingColumn]:

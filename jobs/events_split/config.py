@@ -32,8 +32,6 @@ LIMIT = Kind(_limit, "a date such as 2021-01-31, or an instant: 2021-01-31T10:00
 
 
 USE = "use"
-LEAST_LINES = 100
-"""In a run of fewer lines, no share of them ends the run."""
 
 
 @dataclass(frozen=True)

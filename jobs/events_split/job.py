@@ -3,36 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.engine import Engine, Rewrite
-from jobs.errors import EventIdError, InputError, TooManyRejectedError
-from jobs.events_split.attributes import MissingColumn, tidy_csv
-from jobs.events_split.config import LEAST_LINES, USE, EventsSplitSettings
-from jobs.events_split.privacy import IDS, Hide, concealing, pseudonym
-from jobs.fields import FIELDS
-from jobs.findings import (
-    Finding,
-    missing_column,
-    most_serious_first,
-    unknown_ids,
-    unreadable_values,
+from jobs.errors import InputError, TooManyRejectedError
+from jobs.events_split.attributes import Attributes, read_attributes
+from jobs.events_split.causes import Shown, causes
+from jobs.events_split.config import USE, EventsSplitSettings
+from jobs.events_split.gates import require_good_lines, require_identifying
+from jobs.events_split.look import (
+    findings_of_attributes,
+    findings_of_lines,
+    findings_of_tables,
 )
-from jobs.ledger import LineAccount, percent
+from jobs.events_split.privacy import IDS, concealing, pseudonym
+from jobs.fields import FIELDS
+from jobs.findings import most_serious_first, passed_over
+from jobs.ledger import FileAccount, LineAccount
+from jobs.lines.chunks import LineCount
 from jobs.publishing.run import Run
 from jobs.runner import Job, JobResult
+from jobs.settings import ON
 from jobs.storage.inputs import Inputs, find_inputs
-from jobs.tables import (
-    EVENT_TABLES,
-    PLAYBACK_EVENTS,
-    REJECTED_EVENTS,
-    USERS,
-    VIDEOS,
-    Table,
-)
+from jobs.tables import EVENT_TABLES, REJECTED_EVENTS, USERS, VIDEOS
 from jobs.zones import UTC_OFFSETS, Offsets, offsets
 
 if TYPE_CHECKING:
@@ -40,23 +35,8 @@ if TYPE_CHECKING:
 
     from jobs.events_split.model import SharedEventId, Tally
 
-
 _NAMES_SHOWN = 20
 
-
-@dataclass(frozen=True)
-class Attributes:
-    """The attributes of users or videos.
-
-    Attributes:
-        path: the CSV file; None if there is none.
-        rows: its rows, each column as text.
-        missing: the columns that it does not have.
-    """
-
-    path: Path | None
-    rows: "DataFrame"
-    missing: Sequence[MissingColumn]
 
 @dataclass(frozen=True)
 class Judge:
@@ -105,13 +85,23 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     )
     input_zone = offsets(settings.input_timezone, *limits)
     judge = Judge(settings.pseudonym_key, *limits, input_zone)
-    judged = run.engine.read_lines(inputs.event_files, FIELDS, judge).rows
-    tally = run.engine.collect(model.tally(judged), model.Tally)
+    read = run.engine.read_lines(inputs.event_files, FIELDS, judge)
+    judged = read.rows
+    counts = run.engine.cache(model.counted(judged))
+    tally = run.engine.collect(model.tally(counts), model.Tally)
     _require_lines(tally, inputs)
+    files = _file_accounts(run.engine, inputs, read.counts, counts)
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))
-    _require_few_rejected(tally, settings.max_rejected_ratio)
+    shown = Shown(run.settings.log_values == ON, concealing(settings.pseudonym_key))
+    found, help_ = causes(run.engine, judged, tally, inputs.event_files, shown)
+    try:
+        require_good_lines(tally, files, settings.max_rejected_ratio, help_)
+    except TooManyRejectedError as error:
+        error.causes = found
+        raise
     _stage_attributes(run, users, videos, settings.pseudonym_key)
-    stored = _stage_events(run, judged, tally, settings)
+    stored, shared = _stage_events(run, judged, tally, settings)
+    without_id = dict(run.engine.collect(model.without_id(counts), model.WithoutId))
     no_attributes = (
         f"There is no {table.name}.csv: its attributes are NULL."
         for table, attributes in ((USERS, users), (VIDEOS, videos))
@@ -120,7 +110,16 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     return JobResult(
         lines=line_account(tally, stored),
         notes=(*notes_on_files(inputs), *no_attributes),
-        findings=_findings(run, users, videos, concealing(settings.pseudonym_key)),
+        event_files=files,
+        causes=found,
+        findings=most_serious_first(
+            (
+                *findings_of_lines(tally, without_id, shared, shown),
+                *findings_of_tables(run, shown),
+                *findings_of_attributes(run, users, videos, shown),
+                passed_over(list(inputs.passed_over)),
+            )
+        ),
         passed_over=inputs.passed_over,
     )
 
@@ -169,32 +168,28 @@ def _require_lines(tally: Sequence["Tally"], inputs: Inputs) -> None:
         )
 
 
-def _require_few_rejected(tally: Sequence["Tally"], limit: float) -> None:
+def _file_accounts(
+    engine: Engine,
+    inputs: Inputs,
+    read: Sequence[LineCount],
+    counts: "DataFrame",
+) -> tuple[FileAccount, ...]:
     from jobs.events_split import model
 
-    rejected = model.by_detail(tally, model.REJECTED)
-    lines, read = sum(rejected.values()), sum(counted.lines for counted in tally)
-    if lines > Decimal(str(limit)) * read:
-        reasons = ", ".join(f"{name} {n:,}" for name, n in sorted(rejected.items()))
-        raise TooManyRejectedError(
-            f"{lines:,} of {read:,} lines rejected ({percent(lines, read)}), more than"
-            f" MAX_REJECTED_RATIO={limit}: {reasons}"
+    tallies = engine.collect(model.file_tally(counts), model.FileTally)
+    by_file = {each.file: each[1:] for each in tallies}
+    return tuple(
+        FileAccount(
+            file.name,
+            count.size,
+            count.line_size,
+            count.lines,
+            *by_file.get(number, (0, 0, 0)),
         )
-
-
-def read_attributes(engine: Engine, table: Table, path: Path | None) -> Attributes:
-    """The rows of a CSV file; no rows if there is no file.
-
-    Raises:
-        InputError: the file cannot be read, or has no column of the table's key.
-    """
-    tidy = engine.scratch / f"{table.name}.csv"
-    missing: Sequence[MissingColumn] = ()
-    if path is None:
-        tidy.touch()
-    else:
-        missing = tidy_csv(path, table.column_names, tidy)
-    return Attributes(path, engine.read_csv(tidy, table.column_names), missing)
+        for number, (file, count) in enumerate(
+            zip(inputs.event_files, read, strict=True)
+        )
+    )
 
 
 def _stage_attributes(
@@ -207,36 +202,6 @@ def _stage_attributes(
         rows = run.engine.rewrite(rows, {"user_id": pseudonym(pseudonym_key)})
     run.stage(USERS, rows)
     run.stage(VIDEOS, model.videos(videos.rows))
-
-
-def _findings(
-    run: Run, users: Attributes, videos: Attributes, conceal: Hide
-) -> tuple[Finding, ...]:
-    """What looks wrong in the CSV files, and in the events beside them."""
-    from jobs.events_split import model
-
-    engine = run.engine
-    events = engine.read(PLAYBACK_EVENTS, run.files(PLAYBACK_EVENTS))
-    found: list[Finding | None] = []
-    for table, attributes, name, typed, takes in (
-        (USERS, users, "signup_date", model.day, "a date such as 2021-01-31"),
-        (VIDEOS, videos, "duration_seconds", model.whole_int, "a number of seconds"),
-    ):
-        if attributes.path is None:
-            continue
-        file, key = attributes.path.name, table.key[0]
-        found += (
-            missing_column(file, each.name, each.near) for each in attributes.missing
-        )
-        values = model.unreadable(attributes.rows, name, typed)
-        [unreadable] = engine.collect(values, model.Unreadable)
-        example = conceal(unreadable.example)
-        count = unreadable.values
-        found.append(unreadable_values(file, name, takes, count, example))
-        rows = engine.read(table, run.files(table))
-        [ids] = engine.collect(model.known_ids(events, rows, key), model.Ids)
-        found.append(unknown_ids(file, key, *ids))
-    return most_serious_first(found)
 
 
 def _zone_of_events(time_zone: str, tally: Sequence["Tally"]) -> Offsets:
@@ -252,8 +217,11 @@ def _stage_events(
     judged: "DataFrame",
     tally: Sequence["Tally"],
     settings: EventsSplitSettings,
-) -> dict[str, int]:
-    """Stage the event tables; returns the number of rows of each, by its name.
+) -> tuple[dict[str, int], list["SharedEventId"]]:
+    """Stage the event tables.
+
+    Returns:
+        The number of rows of each by its name, and the event_ids that rows share.
 
     Raises:
         EventIdError: too many different rows share an event_id.
@@ -272,27 +240,8 @@ def _stage_events(
             shared += run.engine.collect(found, model.SharedEventId)
             rows = model.only_first_of_event_id(rows, table)
         stored[table.name] = run.stage(table, rows)
-    _require_identifying(shared, tally, settings.max_rejected_ratio)
-    return stored
-
-
-def _require_identifying(
-    shared: Sequence["SharedEventId"], tally: Sequence["Tally"], limit: float
-) -> None:
-    kept = sum(
-        counted.lines
-        for counted in tally
-        if counted.outcome in {table.name for table in EVENT_TABLES}
-    )
-    different = sum(found.different_rows for found in shared)
-    if kept >= LEAST_LINES and limit < 1 and different > Decimal(str(limit)) * kept:
-        examples = ", ".join(found.example for found in shared)
-        raise EventIdError(
-            f"event_id identifies no event: {different:,} of {kept:,} events"
-            f" ({percent(different, kept)}) differ from another one of the same user,"
-            f" day, name and event_id, such as {examples}; with EVENT_ID=ignore only"
-            " equal events are one"
-        )
+    require_identifying(shared, tally, settings.max_rejected_ratio)
+    return stored, shared
 
 
 JOB = Job(

@@ -4,7 +4,7 @@
 file, at, is_object, and every one of FIELDS as text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
@@ -30,7 +30,8 @@ KEPT_APP_EVENTS = {
     USER_REGISTRATION: "registered",
     APP_LOADED: "app_loaded",
 }
-ANONYMOUS = " (anonymous)"
+ANONYMOUS_LOAD = "app_loaded (anonymous)"
+_NAMES_KEPT = 100
 
 # An event_id identifies an event within these columns.
 EVENT_KEYS = {
@@ -91,8 +92,9 @@ def judge(
         input_zone: the zone of times without an offset.
 
     Columns: reason (NULL if the line is accepted), raw, source_file and at (of rejected
-    lines only), file INT, instant TIMESTAMP, value DECIMAL(18,6), and the other fields
-    as texts. These rows are cached, so columns that can be derived from them are
+    lines only), size INT (its bytes, if nothing of the line is kept), file INT,
+    field_without_id TINYINT, instant TIMESTAMP, value DECIMAL(18,6), and the other
+    fields as texts. These rows are cached, so columns that can be derived from them are
     computed later, where they are used.
     """
     return (
@@ -103,7 +105,9 @@ def judge(
             F.when(is_rejected(), F.col("raw")).alias("raw"),
             F.when(is_rejected(), F.col("source_file")).alias("source_file"),
             F.when(is_rejected(), F.col("at")).alias("at"),
+            F.when(is_rejected() | is_anonymous_load(), size_of("raw")).alias("size"),
             "file",
+            "field_without_id",
             "instant",
             "value",
             *_STORED_TEXTS,
@@ -128,6 +132,7 @@ def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
         "file",
         "at",
         "is_object",
+        "field_without_id",
         F.col("timestamp").alias("written_time"),
         amount("value").alias("value"),
         F.col("value").alias("written_value"),
@@ -152,6 +157,11 @@ def rejection(first_micros: int, until_micros: int) -> Column:
         .when(~is_playback_event(), rejection_of_id("initiator_id"))
         .otherwise(F.coalesce(rejection_of_id("user_id"), rejection_of_value()))
     )
+
+
+def size_of(name: str) -> Column:
+    """The bytes of a text in UTF-8."""
+    return (F.bit_length(name) / 8).cast("int")
 
 
 def rejection_of_id(field: str) -> Column:
@@ -192,7 +202,7 @@ def outcome() -> Column:
 
 def detail() -> Column:
     """The reason of a rejected line, the name of an ignored event, else NULL."""
-    ignored = F.when(is_anonymous_load(), F.concat("event", F.lit(ANONYMOUS)))
+    ignored = F.when(is_anonymous_load(), F.lit(ANONYMOUS_LOAD))
     return F.when(is_rejected(), F.col("reason")).when(
         is_ignored_app_event(), F.coalesce(ignored, F.col("event"))
     )
@@ -376,9 +386,14 @@ def amount(name: str) -> Column:
     )
 
 
+def instant_of(table: Table) -> str:
+    """The column of the instant of an event table."""
+    return next(c.name for c in table.columns if c.type == "TIMESTAMP")
+
+
 def event_rows(judged: DataFrame, table: Table, zone: Offsets) -> DataFrame:
     """The distinct rows of an event table, with their days in a time zone."""
-    instant = next(c.name for c in table.columns if c.type == "TIMESTAMP")
+    instant = instant_of(table)
     columns = (
         F.col("instant").alias(instant) if column.name == instant else column.name
         for column in table.columns
@@ -436,49 +451,176 @@ def only_rejected(judged: DataFrame) -> DataFrame:
     return judged.where(is_rejected()).select("raw", "source_file", "reason").distinct()
 
 
-class Tally(NamedTuple):
-    """The lines with one outcome and detail.
+def counted(judged: DataFrame) -> DataFrame:
+    """One row per file, outcome, detail and field_without_id of the judged lines.
 
-    Attributes:
-        identified: how many of them have an event_id.
-        oldest: the first instant of them, in microseconds since 1970; None if none of
-            them has an instant.
-        newest: the last instant.
+    Columns: these four, lines, identified (those with an event_id), oldest and newest
+    (in microseconds since 1970), and size (the bytes of lines of which nothing is
+    kept). All other counts of lines are derived from these rows.
     """
-
-    outcome: str
-    detail: str | None
-    lines: int
-    identified: int
-    oldest: int | None = None
-    newest: int | None = None
-
-
-def tally(judged: DataFrame) -> DataFrame:
-    """One row per outcome and detail, as :class:`Tally`."""
     return (
         judged.select(
+            "file",
+            "field_without_id",
+            "size",
             outcome().alias("outcome"),
             detail().alias("detail"),
             "event_id",
             F.unix_micros("instant").alias("micros"),
         )
-        .groupBy("outcome", "detail")
+        .groupBy("file", "outcome", "detail", "field_without_id")
         .agg(
             F.count(F.lit(1)).alias("lines"),
             F.count("event_id").alias("identified"),
             F.min("micros").alias("oldest"),
             F.max("micros").alias("newest"),
+            F.coalesce(F.sum("size"), F.lit(0)).cast("bigint").alias("size"),
         )
+    )
+
+
+class Tally(NamedTuple):
+    """The lines with one outcome and detail.
+
+    Attributes:
+        detail: the name of an ignored event, or the reason of a rejection; None for
+            the tables, and for all ignored names but the most frequent ones.
+        names: how many details these are.
+        identified: how many of the lines have an event_id.
+        oldest: the first instant of them, in microseconds since 1970; None if none of
+            them has an instant.
+        newest: the last instant.
+        size: the bytes of the lines of which nothing is kept.
+    """
+
+    outcome: str
+    detail: str | None
+    lines: int
+    identified: int = 0
+    oldest: int | None = None
+    newest: int | None = None
+    size: int = 0
+    names: int = 1
+
+
+def tally(counts: DataFrame) -> DataFrame:
+    """One row per outcome and detail, as :class:`Tally`.
+
+    Only the most frequent ignored names have a row of their own.
+
+    Args:
+        counts: rows of :func:`counted`.
+    """
+    by_lines = Window.partitionBy("outcome").orderBy(F.col("lines").desc(), "detail")
+    is_frequent = (F.col("outcome") != IGNORED) | (F.col("place") <= _NAMES_KEPT)
+    return (
+        counts.groupBy("outcome", "detail")
+        .agg(*_totals(), F.lit(1).alias("names"))
+        .withColumn("place", F.row_number().over(by_lines))
+        .withColumn("detail", F.when(is_frequent, F.col("detail")))
+        .groupBy("outcome", "detail")
+        .agg(*_totals(), F.sum("names").cast("bigint").alias("names"))
+    )
+
+
+def _totals() -> list[Column]:
+    return [
+        *(F.sum(n).cast("bigint").alias(n) for n in ("lines", "identified", "size")),
+        F.min("oldest").alias("oldest"),
+        F.max("newest").alias("newest"),
+    ]
+
+
+class FileTally(NamedTuple):
+    """The lines of one file, by its number."""
+
+    file: int
+    kept: int
+    ignored: int
+    rejected: int
+
+
+def file_tally(counts: DataFrame) -> DataFrame:
+    """One row per file with lines, as :class:`FileTally`.
+
+    Args:
+        counts: rows of :func:`counted`.
+    """
+    is_other = F.col("outcome").isin(IGNORED, REJECTED)
+    return counts.groupBy("file").agg(
+        *(
+            F.coalesce(F.sum(F.when(is_counted, F.col("lines"))), F.lit(0))
+            .cast("bigint")
+            .alias(name)
+            for name, is_counted in (
+                ("kept", ~is_other),
+                ("ignored", F.col("outcome") == IGNORED),
+                ("rejected", F.col("outcome") == REJECTED),
+            )
+        )
+    )
+
+
+class WithoutId(NamedTuple):
+    """The lines in which a field, by its number, has a text that means no id."""
+
+    field_without_id: int
+    lines: int
+
+
+def without_id(counts: DataFrame) -> DataFrame:
+    """One row per field that has such texts, as :class:`WithoutId`.
+
+    Args:
+        counts: rows of :func:`counted`.
+    """
+    return (
+        counts.where(F.col("field_without_id").isNotNull())
+        .groupBy("field_without_id")
+        .agg(F.sum("lines").cast("bigint").alias("lines"))
+    )
+
+
+class RejectedLine(NamedTuple):
+    """One of the first rejected lines of a reason."""
+
+    reason: str
+    file: int
+    at: int
+    raw: str
+
+
+def first_rejected(judged: DataFrame, most: int, longest: int) -> DataFrame:
+    """The first rejected lines of each reason, as :class:`RejectedLine`.
+
+    Args:
+        judged: the judged lines.
+        most: how many lines of each reason.
+        longest: a longer line is cut after so many characters.
+    """
+    rejected = judged.where(is_rejected())
+    in_order = Window.partitionBy("reason").orderBy("file", "at")
+    # The lines themselves are not sorted, since they may be long.
+    first = (
+        rejected.select("reason", "file", "at")
+        .withColumn("place", F.row_number().over(in_order))
+        .where(F.col("place") <= most)
+        .select(F.col("file").alias("first_file"), F.col("at").alias("first_at"))
+    )
+    is_first = (F.col("file") == F.col("first_file")) & (
+        F.col("at") == F.col("first_at")
+    )
+    return rejected.join(first, on=is_first, how="inner").select(
+        "reason", "file", "at", F.substring("raw", 1, longest).alias("raw")
     )
 
 
 def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
     """The lines of one outcome by their detail."""
     return {
-        counted.detail: counted.lines
+        counted.detail or f"({counted.names:,} other names)": counted.lines
         for counted in tally
-        if counted.outcome == outcome and counted.detail is not None
+        if counted.outcome == outcome
     }
 
 
@@ -503,6 +645,28 @@ def videos(rows: DataFrame) -> DataFrame:
         whole_int("duration_seconds").alias("duration_seconds"),
     )
     return typed.transform(greatest_of_each, VIDEOS)
+
+
+def most_frequent(events: DataFrame, name: str, most: int) -> DataFrame:
+    """The most frequent values of a column: name, events."""
+    return (
+        events.where(F.col(name).isNotNull())
+        .groupBy(F.col(name).alias("name"))
+        .agg(F.count(F.lit(1)).alias("events"))
+        .orderBy(F.col("events").desc(), "name")
+        .limit(most)
+    )
+
+
+def newest_instants(events: Mapping[Table, DataFrame]) -> DataFrame:
+    """The two newest instants of all events: micros."""
+    first, *others = (
+        rows.select(F.unix_micros(instant_of(table)).alias("micros"))
+        for table, rows in events.items()
+    )
+    for other in others:
+        first = first.union(other)
+    return first.orderBy(F.col("micros").desc()).limit(2)
 
 
 class Unreadable(NamedTuple):

@@ -104,19 +104,6 @@ def plain_long_line(line: bytes | memoryview) -> str | None:
         return None
 
 
-def is_json(text: str) -> bool:
-    """Whether a text is JSON. A short one may have ``NaN``; a long one may not."""
-    try:
-        if len(text) <= LONG_LINE:
-            json.loads(text)
-            return True
-        line = text.encode()
-        end = _end_of_value(line, _after_blanks(line, 0))
-        return _after_blanks(line, end) == len(line)
-    except (ValueError, IndexError, RecursionError):
-        return False
-
-
 def _plain(fields: Mapping[str, Any]) -> str:
     tokens = (
         f'"{name}":{kind.token(fields.get(name))}' for name, kind in FIELDS.items()

@@ -13,6 +13,7 @@ from jobs.storage.base import Storage, StoredFile
 from jobs.storage.local import LocalStorage
 
 _LOCAL = LocalStorage()
+_COUNTED_AT_ONCE = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,27 @@ def open_unpacked(lines: LineRange) -> io.RawIOBase:
     stored = file.storage.open(file.stored, lines.start, lines.end)
     # Only a file that is read as it is stored has a range that begins within it.
     return unpacked(stored, file.path) if lines.start == 0 else stored
+
+
+def line_number(file: EventFile, at: int) -> int:
+    """The number, from 1 on, of the line that has a place in a file.
+
+    Args:
+        file: the file.
+        at: the place in its bytes, unpacked and in UTF-8.
+
+    Raises:
+        InputError: the file is no longer as it was listed.
+    """
+    ends, last = 0, b""
+    with open_unpacked(whole(file)) as source:
+        while at > 0 and (read := source.read(min(at, _COUNTED_AT_ONCE))):
+            at -= len(read)
+            # A carriage return ends a line alone, or together with a line feed.
+            ends += read.count(b"\n") + read.count(b"\r") - read.count(b"\r\n")
+            ends -= last == b"\r" and read.startswith(b"\n")
+            last = read[-1:]
+    return ends + 1
 
 
 def has_ranges(file: EventFile) -> bool:

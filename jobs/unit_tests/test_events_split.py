@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from jobs.engine import Engine
 from jobs.errors import InputError
 from jobs.events_split import model
-from jobs.events_split.job import Judge, line_account, read_attributes
+from jobs.events_split.attributes import read_attributes
+from jobs.events_split.job import Judge, line_account
 from jobs.fields import FIELDS
 from jobs.ledger import LineAccount
 from jobs.lines.files import EventFile, listed
@@ -648,7 +649,7 @@ def test_no_lines_give_no_rows(engine, tmp_path, rows_of):
     judged = engine.read_lines(
         files_in(tmp_path / "in"), FIELDS, Judge(None, *LIMITS)
     ).rows
-    assert engine.collect(model.tally(judged), model.Tally) == []
+    assert engine.collect(model.tally(model.counted(judged)), model.Tally) == []
     assert rows_of(model.event_rows(judged, PLAYBACK_EVENTS, UTC_OFFSETS)) == []
 
 

@@ -92,7 +92,7 @@ def test_what_is_no_event_is_rejected_as_it_stands_in_its_file(run, tmp_path):
     ended = run(*TABLE_JOBS, max_rejected_ratio=1)
     assert ended.code == 0, ended.error
     assert {*published.rows(tmp_path / "out", REJECTED_EVENTS)} == {
-        (raw, name, "malformed_json")
+        (raw, f"in/{name}", "malformed_json")
         for name, raw in [
             *(("elements.json", raw) for raw in ("7", '"x"', f"[{good}]", deep)),
             ("broken.json", f"{{bad}}, {good}]"),

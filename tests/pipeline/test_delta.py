@@ -583,7 +583,7 @@ def test_a_prefix_that_would_be_decoded_is_refused(tmp_path):
     writer_of(tmp_path / "100%25").close()
 
 
-@pytest.mark.parametrize("name", ["100%", "ca f\u00e9", "a b'#=?;[x]", "%zz"])
+@pytest.mark.parametrize("name", ["100%", "ca f\u00e9", "a b'#=;[x]", "%zz"])
 def test_a_prefix_may_have_any_name(tmp_path, name):
     prefix = tmp_path / name
     runs = [publish_all(prefix, content) for content in ("1", "2")]

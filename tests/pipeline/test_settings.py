@@ -29,6 +29,7 @@ def test_everything_has_the_default_of_the_contract():
         "reporting_timezone": "UTC",
         "memory_limit": None,
         "log_level": "INFO",
+        "log_values": "on",
         "users_path": None,
         "videos_path": None,
         "max_rejected_ratio": 0.1,

@@ -30,7 +30,9 @@ _WHOLE_NUMBER = r'("(?:%s)"\s*:\s*-?\d+)\.0+(\s*[,}])'
 _QUOTE_IN_TEXT = '\\"'
 
 _OBJECTS = """
-SELECT raw, source_file, file, "at", object IS NOT NULL AS is_object, {fields}
+SELECT raw, source_file, file, "at", object IS NOT NULL AS is_object, {fields},
+    CASE WHEN may_need_exact THEN CASE WHEN false THEN 0::TINYINT {means_none} END
+    END AS field_without_id
 FROM (
     SELECT raw, source_file, file, "at", may_need_exact,
         CASE WHEN json_valid(plain) THEN json_transform(plain, {structure}) END
@@ -38,13 +40,14 @@ FROM (
     FROM (
         SELECT raw, source_file, file, "at", may_need_exact, CASE
             WHEN exact IS NOT NULL THEN nullif(exact, '')
-            WHEN NOT starts_with(raw, '{{') OR may_need_exact AND ({needs_exact})
+            WHEN NOT starts_with(line, '{{') OR may_need_exact AND ({needs_exact})
                 THEN {plain_line}(raw)
             ELSE line
         END AS plain
         FROM (
             SELECT line AS raw, source_file, file, "at", exact,
-                {may_need_exact} AS may_need_exact,
+                CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{') THEN true
+                    ELSE {may_need_exact} END AS may_need_exact,
                 CASE WHEN may_need_exact THEN {rewritten} ELSE line END AS line
             FROM {lines}
             WHERE line IS NOT NULL
@@ -78,6 +81,11 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
         may_need_exact=_matches(_MAY_NEED_EXACT),
         needs_exact=" OR ".join(needs_exact),
         rewritten=_rewritten(fields),
+        means_none=" ".join(
+            _means_none(name, number)
+            for number, (name, kind) in enumerate(fields.items())
+            if kind.is_id
+        ),
     )
 
 
@@ -87,6 +95,13 @@ def _field(name: str, kind: Kind) -> str:
         return f'{value} AS "{name}"'
     text_if_exact = kind.text.format(value=value)
     return f'CASE WHEN may_need_exact THEN {text_if_exact} ELSE {value} END AS "{name}"'
+
+
+def _means_none(name: str, number: int) -> str:
+    """SQL for the number of a field whose text means that there is no id."""
+    texts = ", ".join(map(text, NO_ID))
+    value = f"trim(object.\"{name}\", ' \t')"
+    return f"WHEN {value} IN ({texts}) THEN {number}::TINYINT"
 
 
 def _rewritten(fields: Mapping[str, Kind]) -> str:

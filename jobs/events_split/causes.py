@@ -1,0 +1,200 @@
+"""Why lines are rejected: the count, the first line and its value, and what would help.
+
+Lines are shown as they are stored, with addresses and, with a key, ids concealed.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from jobs.engine import Engine
+from jobs.events_split.privacy import MASK, Hide
+from jobs.fields import FIELDS
+from jobs.ledger import Cause
+from jobs.lines.files import EventFile, line_number
+from jobs.quoting import printable
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from jobs.events_split.model import RejectedLine, Tally
+
+_LINES_SEEN = 100  # of each reason, to find the keys of such lines
+_LONGEST_SEEN = 10_000  # characters of a line
+_LONGEST_SHOWN = 60
+_NAMES_SHOWN = 12
+_E_MAIL = re.compile(r"[^\s@\"',;:<>]+@[^\s@\"',;:<>]+")
+_FIELD_OF_REASON = {
+    **{kind.missing: name for name, kind in FIELDS.items() if kind.missing},
+    **{kind.invalid: name for name, kind in FIELDS.items() if kind.invalid},
+    "past_timestamp": "timestamp",
+    "future_timestamp": "timestamp",
+}
+_HELP = {
+    "malformed_json": "each line has to be a JSON object",
+    "missing_event": "such lines need a mapping, which says which of their fields are"
+    " event or event_name, timestamp and the user's id; or rename the fields",
+    "missing_timestamp": "rename the field of the time to timestamp",
+    "invalid_timestamp": "the README lists the spellings of an instant",
+    "past_timestamp": "if these times are right, set DATA_FROM before them",
+    "future_timestamp": "if these times are right, set DATA_UNTIL after them",
+    "missing_initiator_id": "rename the field of the app's user to initiator_id",
+    "invalid_initiator_id": "an id is a text or a number",
+    "missing_user_id": "rename the field of the viewer to user_id",
+    "invalid_user_id": "an id is a text or a number",
+    "invalid_value": "a value is a number of at least 0, such as seconds watched",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How values of the input are shown.
+
+    Attributes:
+        values: whether they are shown (LOG_VALUES), or only their kind and length.
+        conceal: hides addresses and ids.
+    """
+
+    values: bool
+    conceal: Hide
+
+    def json(self, value: Any) -> str:
+        """A value of JSON as it is written, made short."""
+        written = json.dumps(value, ensure_ascii=False)
+        if not self.values:
+            kind = _KINDS.get(type(value), "a number")
+            return f"{kind} of {len(written):,} characters"
+        return self.text(written)
+
+    def text(self, text: str) -> str:
+        """A text made short, without anything like an e-mail address."""
+        if not self.values:
+            return f"a text of {len(text):,} characters"
+        return short(_E_MAIL.sub(MASK, self.conceal(text) or ""))
+
+
+_KINDS = {
+    str: "a text",
+    dict: "an object",
+    list: "an array",
+    bool: "a boolean",
+    type(None): "a null",
+}
+
+
+def short(text: str) -> str:
+    """A text in at most 60 characters, without control characters."""
+    shown = printable(text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 1]}…"
+
+
+def causes(
+    engine: Engine,
+    judged: "DataFrame",
+    tally: Sequence["Tally"],
+    files: Sequence[EventFile],
+    shown: Shown,
+) -> tuple[tuple[Cause, ...], str]:
+    """The cause of each reason, and what would help if one reason has most lines.
+
+    Raises:
+        InputError: a file is no longer as it was listed.
+    """
+    from jobs.events_split import model
+
+    rejected = model.by_detail(tally, model.REJECTED)
+    if not rejected:
+        return (), ""
+    lines = model.first_rejected(judged, _LINES_SEEN, _LONGEST_SEEN)
+    seen: dict[str, list[RejectedLine]] = {reason: [] for reason in rejected}
+    for line in sorted(engine.collect(lines, model.RejectedLine), key=_place):
+        seen[line.reason].append(line)
+    found = tuple(
+        Cause(
+            reason,
+            count,
+            files[first.file].name,
+            line_number(files[first.file], first.at),
+            value_of(first.raw, reason, shown),
+        )
+        for reason, count in sorted(rejected.items(), key=lambda item: -item[1])
+        for first in seen[reason][:1]
+    )
+    all_lines = sum(counted.lines for counted in tally)
+    if not found or 2 * found[0].lines <= all_lines:
+        return found, ""
+    reason = found[0].reason
+    return found, help_with(reason, [line.raw for line in seen[reason]])
+
+
+def _place(line: "RejectedLine") -> tuple[int, int]:
+    return line.file, line.at
+
+
+def value_of(raw: str, reason: str, shown: Shown) -> str:
+    """What a rejected line has in the field that breaks a rule."""
+    fields = _object(raw)
+    name = _FIELD_OF_REASON.get(reason)
+    if fields is None:
+        return shown.text(raw)
+    if name is None:
+        return short("keys: " + ", ".join(fields))
+    return shown.json(fields[name]) if name in fields else f"no key {name}"
+
+
+def help_with(reason: str, lines: Sequence[str]) -> str:
+    """What lines have that are rejected for one reason, and what would help."""
+    keys: Counter[str] = Counter()
+    for line in lines:
+        keys.update(list(_object(line) or ()))
+    sentences = []
+    if keys and (missing := _missing_fields(reason)):
+        names = ", ".join(short(name) for name, _ in keys.most_common(_NAMES_SHOWN))
+        more = f" and {len(keys) - _NAMES_SHOWN:,} more" * (len(keys) > _NAMES_SHOWN)
+        sentences.append(f"such lines have the keys {names}{more}")
+        for field in missing:
+            if near := near_names(field, keys):
+                sentences.append(f"{short(near[0])} resembles {field}")
+    return "; ".join([*sentences, _HELP[reason]])
+
+
+def _missing_fields(reason: str) -> Sequence[str]:
+    """The fields that lines of a reason lack."""
+    if reason == "missing_event":
+        return ("event", "event_name", "timestamp", "user_id")
+    field = _FIELD_OF_REASON.get(reason)
+    return (field,) if field and reason.startswith("missing") else ()
+
+
+def near_names(
+    name: str, others: Mapping[str, int], likeness: float = 0.7
+) -> list[str]:
+    """The names that resemble a name, the nearest first.
+
+    Args:
+        name: the name.
+        others: the other names.
+        likeness: how much alike they have to be, from 0 to 1.
+    """
+    by_plain: dict[str, list[str]] = {}
+    for other in others:
+        by_plain.setdefault(_plain(other), []).append(other)
+    near = get_close_matches(_plain(name), by_plain, n=3, cutoff=likeness)
+    return [other for plain in near for other in by_plain[plain] if other != name]
+
+
+def _plain(name: str) -> str:
+    """A name as people compare it: without case, blanks and separators."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
