@@ -17,6 +17,7 @@ from jobs.fields import FIELDS
 from jobs.ledger import Cause
 from jobs.lines.files import EventFile, line_number
 from jobs.quoting import printable
+from jobs.tables import EVENT_TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,18 +37,24 @@ _FIELD_OF_REASON = {
 }
 _HELP = {
     "malformed_json": "each line has to be a JSON object",
-    "missing_event": "such lines need a mapping, which says which of their fields are"
-    " event or event_name, timestamp and the user's id; or rename the fields",
-    "missing_timestamp": "rename the field of the time to timestamp",
     "invalid_timestamp": "the README lists the spellings of an instant",
     "past_timestamp": "if these times are right, set DATA_FROM before them",
     "future_timestamp": "if these times are right, set DATA_UNTIL after them",
-    "missing_initiator_id": "rename the field of the app's user to initiator_id",
     "invalid_initiator_id": "an id is a text or a number",
-    "missing_user_id": "rename the field of the viewer to user_id",
     "invalid_user_id": "an id is a text or a number",
     "invalid_value": "a value is a number of at least 0, such as seconds watched",
 }
+# The fields that a line without this field may have under other names.
+_WANTED = {
+    "missing_event": ("event", "event_name", "timestamp", "user_id"),
+    "missing_timestamp": ("timestamp", "event", "event_name", "user_id"),
+    "missing_initiator_id": ("initiator_id", "user_id"),
+    "missing_user_id": ("user_id",),
+}
+_MAPPING = (
+    "such lines need a mapping, which says which of their fields are ours, or fields of"
+    " other names"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,9 @@ def causes(
     files: Sequence[EventFile],
     shown: Shown,
 ) -> tuple[tuple[Cause, ...], str]:
-    """The cause of each reason, and what would help if one reason has most lines.
+    """The cause of each reason, and what would help.
+
+    The help is empty unless most lines are rejected for one reason, or none is kept.
 
     Raises:
         InputError: a file is no longer as it was listed.
@@ -124,8 +133,10 @@ def causes(
         for reason, count in sorted(rejected.items(), key=lambda item: -item[1])
         for first in seen[reason][:1]
     )
+    kept = {table.name for table in EVENT_TABLES}
+    is_any_kept = any(counted.outcome in kept for counted in tally)
     all_lines = sum(counted.lines for counted in tally)
-    if not found or 2 * found[0].lines <= all_lines:
+    if not found or (is_any_kept and 2 * found[0].lines <= all_lines):
         return found, ""
     reason = found[0].reason
     return found, help_with(reason, [line.raw for line in seen[reason]])
@@ -152,22 +163,16 @@ def help_with(reason: str, lines: Sequence[str]) -> str:
     for line in lines:
         keys.update(list(_object(line) or ()))
     sentences = []
-    if keys and (missing := _missing_fields(reason)):
+    wanted = _WANTED.get(reason, ())
+    if keys and wanted:
         names = ", ".join(short(name) for name, _ in keys.most_common(_NAMES_SHOWN))
         more = f" and {len(keys) - _NAMES_SHOWN:,} more" * (len(keys) > _NAMES_SHOWN)
         sentences.append(f"such lines have the keys {names}{more}")
-        for field in missing:
-            if near := near_names(field, keys):
+        others = {name: count for name, count in keys.items() if name not in FIELDS}
+        for field in wanted:
+            if field not in keys and (near := near_names(field, others)):
                 sentences.append(f"{short(near[0])} resembles {field}")
-    return "; ".join([*sentences, _HELP[reason]])
-
-
-def _missing_fields(reason: str) -> Sequence[str]:
-    """The fields that lines of a reason lack."""
-    if reason == "missing_event":
-        return ("event", "event_name", "timestamp", "user_id")
-    field = _FIELD_OF_REASON.get(reason)
-    return (field,) if field and reason.startswith("missing") else ()
+    return "; ".join([*sentences, _HELP.get(reason, _MAPPING)])
 
 
 def near_names(

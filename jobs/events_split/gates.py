@@ -85,7 +85,7 @@ def _require_kept_line(tally: Sequence["Tally"], help_: str) -> None:
         raise TooManyRejectedError(f"no line is kept: all are rejected{_after(help_)}")
     raise TooManyRejectedError(
         f"no line is kept: the app events {_named(ignored)} are ignored, since only"
-        " registered and app_loaded are kept"
+        f" registered and app_loaded are kept{_after(help_)}"
     )
 
 
