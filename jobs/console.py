@@ -43,7 +43,7 @@ class Progress:
 
 
 def show(record: JobRecord) -> None:
-    """Print a job's account of lines, its notes and its headline."""
+    """Print a job's account of lines, what looks wrong, its notes and its headline."""
     console = Console(**PLAIN)
     result = record.result
     if result.lines is not None:
@@ -51,6 +51,7 @@ def show(record: JobRecord) -> None:
     show_causes(result.causes)
     if result.causes:
         console.print(f"All of them: {SHOW_REJECTED}", soft_wrap=True)
+    show_findings(result.findings)
     show_notes(result.notes)
     if result.headline is not None:
         console.print(result.headline)

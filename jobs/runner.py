@@ -207,14 +207,13 @@ def _write(
 
 def _show(settings: RunSettings, ledger: Ledger, progress: "Progress") -> None:
     """Print the results of a run that is published."""
-    from jobs.console import show, show_findings, show_notes
+    from jobs.console import show, show_notes
 
     show_notes(ledger.notes)
     for record in ledger.jobs:
         show(record)
         for name in record.result.files:
             progress.print_line(f"{record.job}: {settings.prefix / name}")
-    show_findings(ledger.findings)
 
 
 def _run_and_publish(
