@@ -16,9 +16,12 @@ if TYPE_CHECKING:
         CohortWeek,
         GenreCount,
         NewestEvent,
+        SystemCount,
         VersionCount,
         WeekConversion,
     )
+
+    DropoffCount = SystemCount | VersionCount
 
 Answer = dict[str, Any]
 Counted = tuple[int, int]
@@ -30,9 +33,10 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Counts:
-    """The rows of the models with the same names."""
+    """The rows of the models with the same names, of the largest groups."""
 
     first_sessions_by_genre: Sequence["GenreCount"]
+    dropoff_by_os: Sequence["SystemCount"]
     dropoff_by_version: Sequence["VersionCount"]
     conversion_by_week: Sequence["WeekConversion"]
     retention_by_week: Sequence["CohortWeek"]
@@ -83,7 +87,7 @@ def answers(
         "conversion": _conversion(counts.conversion_by_week, rules),
         "retention": _retention(counts.retention_by_week),
         **_first_sessions(counts.first_sessions_by_genre),
-        "dropoff": dropoff(counts.dropoff_by_version, limits),
+        "dropoff": dropoff(counts.dropoff_by_os, counts.dropoff_by_version, limits),
     }
 
 
@@ -99,15 +103,20 @@ def rate(count: int, total: int) -> Answer:
     }
 
 
-def dropoff(versions: Sequence["VersionCount"], limits: ReportSettings) -> Answer:
+def dropoff(
+    systems: Sequence["SystemCount"],
+    versions: Sequence["VersionCount"],
+    limits: ReportSettings,
+) -> Answer:
     """Each group's drop-off, over all sessions and over first sessions alone.
 
     Args:
-        versions: rows of ``model.dropoff_by_version``.
+        systems: rows of ``model.dropoff_by_os``, of the largest.
+        versions: rows of ``model.dropoff_by_version``, of the largest.
         limits: the limits of an abnormal drop-off.
     """
-    groups = _groups(versions)
-    everything = _group({}, versions)
+    groups = _groups(systems, versions)
+    everything = _group({}, systems)
     compared = [
         {**group.names, "sessions": of_all, "first_sessions": of_first}
         for group, of_all, of_first in zip(
@@ -125,7 +134,9 @@ def dropoff(versions: Sequence["VersionCount"], limits: ReportSettings) -> Answe
         "sessions": rate(*everything.sessions),
         "first_sessions": rate(*everything.first_sessions),
         "by_device_os": [g for g in compared if "app_version" not in g],
+        "other_device_os": _other_groups(systems),
         "by_app_version": [g for g in compared if "app_version" in g],
+        "other_app_versions": _other_groups(versions),
     }
 
 
@@ -198,6 +209,7 @@ def _first_sessions(genres: Sequence["GenreCount"]) -> Answer:
             "observed": rate(genre.retained, genre.observed),
         }
         for genre in genres
+        if not genre.others
     ]
     return {
         "reached_30s": rate(sum(genre.reached_30s for genre in genres), sessions),
@@ -205,34 +217,58 @@ def _first_sessions(genres: Sequence["GenreCount"]) -> Answer:
             "all": rate(retained, sessions),
             "observed": rate(retained, observed),
             "by_genre": sorted(by_genre, key=_best_observed_first),
+            "other_genres": _other_genres(genres),
         },
     }
 
 
-def _groups(versions: Sequence["VersionCount"]) -> list[Group]:
+def _other_genres(genres: Sequence["GenreCount"]) -> Answer | None:
+    """The genres together that have no row of their own; None if there are none."""
+    for genre in genres:
+        if genre.others:
+            return {
+                "groups": genre.others,
+                "all": rate(genre.retained, genre.sessions),
+                "observed": rate(genre.retained, genre.observed),
+            }
+    return None
+
+
+def _groups(
+    systems: Sequence["SystemCount"], versions: Sequence["VersionCount"]
+) -> list[Group]:
     """Every device_os, and then every app_version of one."""
-    systems: dict[str | None, list[VersionCount]] = defaultdict(list)
-    for version in versions:
-        systems[version.device_os].append(version)
-    groups = [_group({"device_os": name}, system) for name, system in systems.items()]
+    groups = [_group({"device_os": s.device_os}, [s]) for s in systems if not s.others]
     for version in versions:
         names = {"device_os": version.device_os, "app_version": version.app_version}
-        groups.append(_group(names, [version]))
+        if not version.others:
+            groups.append(_group(names, [version]))
     return groups
 
 
-def _group(
-    names: Mapping[str, str | None], versions: Sequence["VersionCount"]
-) -> Group:
-    """The sessions of these versions together."""
+def _group(names: Mapping[str, str | None], counts: Sequence["DropoffCount"]) -> Group:
+    """The sessions of these counts together."""
     return Group(
         names,
-        (sum(v.dropped for v in versions), sum(v.sessions for v in versions)),
+        (sum(c.dropped for c in counts), sum(c.sessions for c in counts)),
         (
-            sum(v.first_dropped for v in versions),
-            sum(v.first_sessions for v in versions),
+            sum(c.first_dropped for c in counts),
+            sum(c.first_sessions for c in counts),
         ),
     )
+
+
+def _other_groups(counts: Sequence["DropoffCount"]) -> Answer | None:
+    """The groups together that have no row of their own; None if there are none."""
+    for count in counts:
+        if count.others:
+            together = _group({}, [count])
+            return {
+                "groups": count.others,
+                "sessions": rate(*together.sessions),
+                "first_sessions": rate(*together.first_sessions),
+            }
+    return None
 
 
 def _compared(

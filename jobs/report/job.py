@@ -29,9 +29,15 @@ def run(run: Run, settings: ReportSettings) -> JobResult:
     from jobs.report.page import page
 
     sessions = run.table(FACT_USER_SESSION)
+    genres = model.first_sessions_by_genre(sessions)
+    versions = run.engine.cache(model.dropoff_by_version(sessions))
+    systems = model.dropoff_by_os(versions)
     counts = answers.Counts(
-        run.engine.collect(model.first_sessions_by_genre(sessions), model.GenreCount),
-        run.engine.collect(model.dropoff_by_version(sessions), model.VersionCount),
+        run.engine.collect(model.largest(genres, "genre"), model.GenreCount),
+        run.engine.collect(model.largest(systems, "device_os"), model.SystemCount),
+        run.engine.collect(
+            model.largest(versions, *model.VERSION_NAMES), model.VersionCount
+        ),
         run.engine.collect(
             model.conversion_by_week(run.table(WEEKLY_SUMMARY)), model.WeekConversion
         ),

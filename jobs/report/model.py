@@ -3,8 +3,11 @@
 from datetime import date
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+
+MOST_GROUPS = 100
+VERSION_NAMES = ("device_os", "app_version")
 
 
 class GenreCount(NamedTuple):
@@ -13,6 +16,7 @@ class GenreCount(NamedTuple):
     Attributes:
         observed: how many of them have a final retention. The retention of a retained
             session is always final.
+        others: how many genres this row adds up, as in :func:`largest`.
     """
 
     genre: str | None
@@ -20,10 +24,11 @@ class GenreCount(NamedTuple):
     reached_30s: int
     retained: int
     observed: int
+    others: int = 0
 
 
 def first_sessions_by_genre(sessions: DataFrame) -> DataFrame:
-    """One row per first_genre of users' first sessions, as :class:`GenreCount`.
+    """One row per first_genre of users' first sessions: the counts of a GenreCount.
 
     Args:
         sessions: rows of fact_user_session.
@@ -47,6 +52,7 @@ class VersionCount(NamedTuple):
         dropped: how many of its sessions dropped off.
         first_sessions: how many of its sessions are a user's first.
         first_dropped: how many of these dropped off.
+        others: how many app versions this row adds up, as in :func:`largest`.
     """
 
     device_os: str | None
@@ -55,10 +61,11 @@ class VersionCount(NamedTuple):
     dropped: int
     first_sessions: int
     first_dropped: int
+    others: int = 0
 
 
 def dropoff_by_version(sessions: DataFrame) -> DataFrame:
-    """One row per device_os and app_version, as :class:`VersionCount`.
+    """One row per device_os and app_version: the counts of a VersionCount.
 
     Args:
         sessions: rows of fact_user_session.
@@ -70,6 +77,57 @@ def dropoff_by_version(sessions: DataFrame) -> DataFrame:
         how_many(is_dropped).alias("dropped"),
         how_many(is_first).alias("first_sessions"),
         how_many(is_first & is_dropped).alias("first_dropped"),
+    )
+
+
+class SystemCount(NamedTuple):
+    """The number of sessions of one OS, with the fields of :class:`VersionCount`."""
+
+    device_os: str | None
+    sessions: int
+    dropped: int
+    first_sessions: int
+    first_dropped: int
+    others: int = 0
+
+
+def dropoff_by_os(versions: DataFrame) -> DataFrame:
+    """One row per device_os: the counts of a SystemCount.
+
+    Args:
+        versions: rows of :func:`dropoff_by_version`.
+    """
+    return versions.groupBy("device_os").agg(
+        *(added(column) for column in versions.columns if column not in VERSION_NAMES)
+    )
+
+
+def largest(counts: DataFrame, *names: str) -> DataFrame:
+    """The MOST_GROUPS rows with the most sessions, and one row that adds up all others.
+
+    Of rows with equally many sessions, those with the smallest names count as larger;
+    NULL is the largest name. The row that adds up has NULL as its names. The column
+    ``others`` is the number of rows that it adds up, and 0 in all other rows.
+
+    Args:
+        counts: one row per group, with its names, ``sessions`` and other counts.
+        names: the columns that name a group. Without the row that adds up, no names are
+            in two rows.
+    """
+    by_size = Window.orderBy(
+        F.col("sessions").desc(), *(F.col(name).asc_nulls_last() for name in names)
+    )
+    is_other = F.col("place") > MOST_GROUPS
+    places = F.least(F.row_number().over(by_size), F.lit(MOST_GROUPS + 1))
+    return (
+        counts.withColumn("place", places)
+        .groupBy("place")
+        .agg(
+            *(F.min(F.when(~is_other, F.col(name))).alias(name) for name in names),
+            *(added(column) for column in counts.columns if column not in names),
+            how_many(is_other).alias("others"),
+        )
+        .drop("place")
     )
 
 
@@ -136,6 +194,11 @@ class CohortWeek(NamedTuple):
 def retention_by_week(retention: DataFrame) -> DataFrame:
     """One row per cohort and week after, as :class:`CohortWeek`."""
     return retention.select(*CohortWeek._fields)
+
+
+def added(count: str) -> Column:
+    """The sum of a count, under the same name."""
+    return F.sum(count).cast("bigint").alias(count)
 
 
 def total(flag: str) -> Column:

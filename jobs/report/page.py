@@ -66,6 +66,7 @@ def page(answers: Answer) -> str:
         "cohorts": cohorts,
         "hottest": _hottest(cohorts),
         "genres": answers["retained_within_3d"]["by_genre"][:MOST_ROWS],
+        "other_genres": answers["retained_within_3d"]["other_genres"],
         "groups": _groups(answers["dropoff"]),
     }
     return template.render(answers | shown)
@@ -166,6 +167,7 @@ def _groups(dropoff: Answer) -> Answer:
     groups.sort(key=lambda group: order.index(group["verdict"]))
     systems = [group for group in groups if "app_version" not in group]
     versions = [group for group in groups if "app_version" in group]
+    others = dropoff["other_device_os"], dropoff["other_app_versions"]
     return {
         "flagged": [group for group in groups if group["verdict"] == "flagged"],
         "suspicious": [group for group in groups if group["verdict"] == "suspicious"],
@@ -173,6 +175,7 @@ def _groups(dropoff: Answer) -> Answer:
             g["sessions"]["total"] < limits["dropoff_min_sessions"] for g in groups
         ),
         "total": len(groups),
+        "not_compared": sum(other["groups"] for other in others if other),
         "systems": systems,
         "judged": [group for group in versions if group["verdict"] != "few"],
         "few": [group for group in versions if group["verdict"] == "few"],

@@ -5,7 +5,7 @@ from datetime import date
 
 from jobs.ledger import LineAccount
 from jobs.report import model
-from jobs.report.answers import answers, dropoff, rate
+from jobs.report.answers import answers, rate
 from jobs.tables import WEEKLY_RETENTION, WEEKLY_SUMMARY
 from tests.support.counts import counts
 from tests.support.engine import micros
@@ -28,7 +28,7 @@ def answered(rules=RULES, **given):
 
 
 def dropoff_of(versions):
-    return dropoff(counts(dropoff_by_version=versions).dropoff_by_version, DEFAULTS)
+    return answered(dropoff_by_version=versions)["dropoff"]
 
 
 def test_genres_are_those_of_first_sessions_and_an_unknown_one_is_kept(table, rows_of):
@@ -55,6 +55,51 @@ def test_dropoff_is_counted_over_all_sessions_and_over_first_ones(table, rows_of
         ("i", "1", 3, 2, 1, 1),
         ("i", None, 1, 0, 1, 0),
         (None, None, 1, 1, 1, 1),
+    ]
+
+
+COUNTS = "name STRING, version STRING, sessions BIGINT, dropped BIGINT"
+
+
+def test_a_system_has_the_counts_of_its_versions(table, rows_of):
+    rows = [
+        ["i", "1", None, 1, 0, 1, 0, True],
+        ["i", None, None, 2, 0, 0, 0, True],
+        [None, "1", None, 1, 0, 1, 0, True],
+    ]
+    versions = model.dropoff_by_version(table(SESSIONS, rows))
+    assert rows_of(model.dropoff_by_os(versions)) == [
+        ("i", 2, 1, 1, 1),
+        (None, 1, 1, 1, 1),
+    ]
+
+
+def test_up_to_100_groups_have_a_row_each(table, rows_of):
+    rows = [[f"{n:03}", "1", n, 1] for n in range(100)]
+    largest = model.largest(table(COUNTS, rows), "name", "version")
+    assert rows_of(largest) == [(*row, 0) for row in rows]
+    assert rows_of(model.largest(table(COUNTS, []), "name", "version")) == []
+
+
+def test_smaller_groups_are_added_up_in_one_row(table, rows_of):
+    rows = [[f"{n:03}", "1", 1000 + n, 1] for n in range(100)]
+    smaller = [["a", "1", 999, 7], ["b", None, 2, 1], [None, None, 1, 0]]
+    largest = model.largest(table(COUNTS, smaller + rows), "name", "version")
+    assert rows_of(largest) == [
+        *((*row, 0) for row in rows),
+        (None, None, 1002, 8, 3),
+    ]
+
+
+def test_of_equally_large_groups_the_first_names_stay_and_null_is_last(table, rows_of):
+    rows = [[f"{n:03}", "1", 5, 1] for n in range(98)]
+    ties = [["x", "2", 5, 1], ["x", None, 5, 1], [None, "1", 5, 1], [None, None, 6, 0]]
+    largest = rows_of(model.largest(table(COUNTS, ties + rows), "name", "version"))
+    # The unknown group is among the largest, and the row of the others is apart.
+    assert [row for row in largest if row[0] is None or row[0] == "x"] == [
+        ("x", "2", 5, 1, 0),
+        (None, None, 10, 2, 2),
+        (None, None, 6, 0, 0),
     ]
 
 
@@ -162,6 +207,58 @@ def test_genres_are_ranked_by_their_observed_rate():
     assert retained["by_genre"][0]["all"] == rate(2, 10)
     assert retained["observed"] == rate(5, 18)
     assert found["reached_30s"] == rate(20, 40)
+
+
+def test_genres_without_a_row_of_their_own_count_in_the_totals():
+    found = answered(
+        first_sessions_by_genre=[
+            (None, 10, 5, 2, 4, 0),
+            (None, 30, 6, 3, 6, 7),
+        ]
+    )
+    retained = found["retained_within_3d"]
+    assert [g["genre"] for g in retained["by_genre"]] == [None]
+    assert retained["other_genres"] == {
+        "groups": 7,
+        "all": rate(3, 30),
+        "observed": rate(3, 6),
+    }
+    assert retained["observed"] == rate(5, 10)
+    assert found["reached_30s"] == rate(11, 40)
+    assert answered()["retained_within_3d"]["other_genres"] is None
+
+
+def test_groups_without_a_row_of_their_own_count_in_the_totals_and_are_not_compared():
+    versions = [("i", "1", 100, 19, 50, 9), (None, None, 900, 90, 100, 5, 3000)]
+    systems = [
+        model.SystemCount("i", 400, 59, 90, 10),
+        model.SystemCount(None, 600, 50, 60, 4, 2000),
+    ]
+    found = answered(dropoff_by_version=versions, dropoff_by_os=systems)["dropoff"]
+    assert found["sessions"] == rate(109, 1000)
+    assert found["first_sessions"] == rate(14, 150)
+    assert found["other_device_os"] == {
+        "groups": 2000,
+        "sessions": rate(50, 600),
+        "first_sessions": rate(4, 60),
+    }
+    assert found["other_app_versions"] == {
+        "groups": 3000,
+        "sessions": rate(90, 900),
+        "first_sessions": rate(5, 100),
+    }
+    [version] = found["by_app_version"]
+    [system] = found["by_device_os"]
+    assert version["sessions"]["others_rate"] == 0.1
+    # The two groups that have a row are all that p is corrected for.
+    p_values = sorted(group["sessions"]["p"] for group in (version, system))
+    q_values = sorted(group["sessions"]["q"] for group in (version, system))
+    assert q_values[1] == p_values[1]
+
+
+def test_without_other_groups_the_answers_have_none():
+    found = dropoff_of([("i", "1", 100, 50, 10, 5)])
+    assert found["other_device_os"] is found["other_app_versions"] is None
 
 
 def test_a_group_is_compared_with_all_other_sessions():

@@ -7,6 +7,7 @@ import pytest
 
 from jobs.findings import Finding
 from jobs.report.answers import answers
+from jobs.report.model import SystemCount
 from jobs.report.page import heat, interval, name, page, percent, probability
 from tests.support.counts import counts
 from tests.support.simulation import DEFAULTS
@@ -92,6 +93,22 @@ def test_a_verdict_follows_from_the_answers(is_flagged, is_suspicious, total, ve
     name = '<th scope="row"><bdi>i</bdi> · <bdi>1</bdi></th>'
     rows = re.findall(rf'<tr class="is-(\w+)">\s*{name}', page(found))
     assert rows == [verdict]
+
+
+def test_the_page_shows_groups_without_a_row_of_their_own_together():
+    few = ("i", "1", 100, 50, 9, 1)
+    known = counts(
+        first_sessions_by_genre=[("a", 40, 20, 10, 40), (None, 50, 9, 5, 25, 1234)],
+        dropoff_by_version=[few, (None, None, 200, 20, 9, 1, 5678)],
+        dropoff_by_os=[SystemCount("i", 300, 70, 18, 2)],
+    )
+    text = text_of(counts=known)
+    assert "1,234 smaller together" in text
+    assert "5,678 smaller together" in text
+    assert text.count("smaller together") == 2
+    assert "None of 2 groups" in text or "1 of 2 groups" in text
+    assert "5,678 smaller ones are not compared" in text
+    assert "not compared" not in text_of()
 
 
 def test_the_page_is_one_small_file_without_a_script_or_an_address():

@@ -60,6 +60,39 @@ def test_there_are_answers_even_without_events(run_on, tmp_path):
     assert found(tmp_path / "out")["conversion"]["overall"] == rate(0, 0)
 
 
+@pytest.mark.parametrize(("names", "others"), [(100, None), (103, 3)])
+def test_the_report_has_the_100_largest_groups_and_the_others_together(
+    run_on, tmp_path, names, others
+):
+    (tmp_path / "in" / "videos.csv").write_text(
+        "video_id,genre\n" + "".join(f"v{n},genre {n}\n" for n in range(names))
+    )
+    lines = [
+        {
+            "event_name": "like",
+            "timestamp": "2021-01-01T00:00:00",
+            "user_id": f"u{n}",
+            "video_id": f"v{n}",
+            "device_os": f"OS {n}",
+            "app_version": f"{n}",
+        }
+        for n in range(names)
+    ]
+    assert run_on(lines).code == 0
+    answers = found(tmp_path / "out")
+    genres = answers["retained_within_3d"]
+    dropoff = answers["dropoff"]
+    for shown, other in (
+        (genres["by_genre"], genres["other_genres"]),
+        (dropoff["by_device_os"], dropoff["other_device_os"]),
+        (dropoff["by_app_version"], dropoff["other_app_versions"]),
+    ):
+        assert len(shown) == 100
+        assert (other and other["groups"]) == others
+    assert genres["all"] == rate(0, names)
+    assert dropoff["sessions"] == rate(names, names)
+
+
 def test_a_table_that_is_missing_is_named_and_the_old_report_stays(
     run, run_on, tmp_path
 ):

@@ -12,6 +12,7 @@ from jobs.report.answers import dropoff
 from jobs.report.config import ReportSettings
 from jobs.report.model import VersionCount
 from jobs.settings import load
+from tests.support.counts import systems
 
 DEFAULTS: ReportSettings
 [DEFAULTS] = load((ReportSettings,), "simulation", "", [], environment={})
@@ -54,7 +55,7 @@ def drawn(random: np.random.Generator, planted_points: int) -> list[VersionCount
 
 
 def flagged_groups(versions: list[VersionCount]) -> list[dict[str, str]]:
-    found = dropoff(versions, DEFAULTS)
+    found = dropoff(systems(versions), versions, DEFAULTS)
     return [
         {name: group[name] for name in ("device_os", "app_version") if name in group}
         for group in found["by_device_os"] + found["by_app_version"]
