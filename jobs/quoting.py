@@ -1,5 +1,6 @@
-"""Quotes texts for SQL and for a terminal, whatever characters they have."""
+"""Quotes texts for SQL, a shell and a terminal, whatever characters they have."""
 
+import shlex
 from pathlib import Path
 
 
@@ -11,6 +12,11 @@ def identifier(name: str) -> str:
 def text(value: str | Path) -> str:
     """A text in single quotes."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def shell_word(value: str) -> str:
+    """A text as one word of a shell, in double quotes if nothing in it needs more."""
+    return shlex.quote(value) if set(value) & set('"$`\\!') else f'"{value}"'
 
 
 def printable(name: str) -> str:

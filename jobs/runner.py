@@ -20,6 +20,7 @@ from jobs.ledger import JobRecord, JobResult, Ledger
 from jobs.publishing.prefix import Snapshot
 from jobs.publishing.reading import read_snapshot
 from jobs.publishing.run import Run, Writer
+from jobs.quoting import shell_word, text
 from jobs.settings import RunSettings, load, shown
 from jobs.tables import REJECTED_EVENTS, TABLES, Table
 
@@ -294,8 +295,12 @@ def _with_rejected_lines(
 
 
 def _how_to_read(rejected: Path) -> str:
-    files = f"{glob.escape(str(rejected))}/**/*.parquet".replace("'", "''")
+    files = text(f"{glob.escape(str(rejected))}/**/*.parquet")
+    query = (
+        f"SELECT reason, source_file, raw FROM read_parquet({files},"
+        " hive_partitioning = true)"
+    )
     return (
-        f"the rejected lines are in {rejected}, and DuckDB shows them: SELECT reason,"
-        f" source_file, raw FROM read_parquet('{files}', hive_partitioning = true)"
+        f"the rejected lines are in {rejected}, and this command shows them:"
+        f" scripts/task sql -- {shell_word(query)}"
     )

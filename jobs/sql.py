@@ -82,7 +82,7 @@ def answer(
         as_json: whether a row is one text, a JSON object, or else one text a column.
 
     Raises:
-        InputError: there are no tables, or the files of one cannot be read.
+        InputError: a table that the query names does not exist or cannot be read.
         RunError: the query is wrong.
     """
     # DuckDB makes this folder only if a query needs more memory than there is.
@@ -123,14 +123,12 @@ def _gives_rows(statement: duckdb.Statement) -> bool:
 def _create_views(
     connection: duckdb.DuckDBPyConnection, tables: Snapshot
 ) -> dict[str, InputError]:
-    """Create a view for each table; returns why there is none, by the table's name.
-
-    Raises:
-        InputError: no table can be read.
-    """
+    """Create a view for each table; returns why there is none, by the table's name."""
     there = [table for table in TABLES if table.name in tables.state.tables]
     if not there:
-        raise InputError(f"{tables.prefix}: there are no tables yet")
+        # A query of other files, such as those of rejected lines, needs no table.
+        none = InputError(f"{tables.prefix}: there are no tables yet")
+        return dict.fromkeys((table.name for table in TABLES), none)
     unreadable: dict[str, InputError] = {}
     for table in there:
         try:
@@ -144,8 +142,6 @@ def _create_views(
             connection.execute(f"CREATE VIEW {name} AS {read_query(table, files)}")
         except duckdb.Error as error:
             unreadable[table.name] = InputError(_first_line(error))
-    if len(unreadable) == len(there):
-        raise unreadable[there[0].name]
     return unreadable
 
 

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import os
+import subprocess
 
 import pytest
 
 from jobs.tables import TABLES
 from jobs.verify.job import JOB as VERIFY
 from tests.support import published
+from tests.support.processes import ROOT
 from tests.support.runs import PIPELINE
 
 pytestmark = pytest.mark.slow
@@ -81,8 +84,8 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(run, tm
     assert ended.code == 4
     assert ended.error == (
         "error: 1 of 2 lines rejected (50.00%), more than MAX_REJECTED_RATIO=0.49:"
-        f" malformed_json 1; the rejected lines are in {kept}, and DuckDB shows them:"
-        f" {query}"
+        f" malformed_json 1; the rejected lines are in {kept}, and this command shows"
+        f' them: scripts/task sql -- "{query}"'
     )
     assert ledger["status"] == "failed"
     assert f"error: {ledger['error']}" == ended.error
@@ -102,18 +105,29 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(run, tm
     assert not (prefix / "_failed").exists()
 
 
-def test_the_query_for_rejected_lines_works_in_a_folder_of_any_name(run, tmp_path):
-    import duckdb
-
+@pytest.mark.parametrize(
+    "folder", ["out", "it's [a] country=DE", '$HOME `id` "it\'s" !! %s']
+)
+def test_the_command_for_rejected_lines_works_after_a_first_run(run, tmp_path, folder):
     (tmp_path / "in" / "a.json").write_bytes(b"no JSON")
-    prefix = tmp_path / "it's [a] country=DE"
+    prefix = tmp_path / folder
     ended = run(output_data_path_prefix=prefix)
     assert ended.code == 4
-    with duckdb.connect() as connection:
-        _, query = ended.error.split(" shows them: ")
-        assert connection.execute(query).fetchall() == [
-            ("malformed_json", "in/a.json", "no JSON")
-        ]
+    before = sorted(prefix.rglob("*"))
+    _, command = ended.error.split(" shows them: ")
+    shown = subprocess.run(
+        f"{command} --csv",
+        shell=True,
+        cwd=ROOT,
+        env=dict(os.environ) | {"OUTPUT_DATA_PATH_PREFIX": str(prefix)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.stdout == (
+        "reason,source_file,raw\nmalformed_json,in/a.json,no JSON\n"
+    ), shown.stderr
+    assert sorted(prefix.rglob("*")) == before
 
 
 @pytest.mark.long_on_spark

@@ -193,13 +193,24 @@ def test_a_wrong_flag_exits_2(sql):
 
 
 def test_without_tables_or_their_files_the_exit_is_3(sql, lake, tmp_path):
-    code, _, error = sql("SELECT 1", prefix=tmp_path)
-    assert code == 3
-    assert f"{tmp_path}: there are no tables yet" in error
+    for name in ("staging.users", "users", "mart.fact_user_session"):
+        code, _, error = sql(f"SELECT * FROM {name}", prefix=tmp_path)
+        assert code == 3
+        assert error == f"error: {tmp_path}: there are no tables yet\n"
     shutil.copytree(lake / "_tables", tmp_path / "_tables")
     code, _, error = sql("SELECT * FROM staging.users", prefix=tmp_path)
     assert code == 3
     assert "it is gone; run events_split again" in error
+
+
+def test_a_query_that_names_no_table_needs_none_and_makes_nothing(sql, tmp_path):
+    prefix = tmp_path / "no" / "folder"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 7 AS n) TO '{tmp_path}/a.parquet'")
+    query = f"SELECT n FROM read_parquet('{tmp_path}/*.parquet')"
+    assert sql(query, "--csv", prefix=prefix)[:2] == (0, "n\n7\n")
+    assert sql("FROM staging.users", prefix=prefix)[0] == 3
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_query_needs_no_warehouse_and_no_report(sql, lake, tmp_path):
