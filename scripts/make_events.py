@@ -5,22 +5,27 @@ The data are ten weeks of a video service, from Monday 2020-11-16 to Sunday 2021
 of viewers who reach 30 s and who come back differ by genre, one app version drops off
 far too often on one platform, and users load the app less and less from week to week.
 About 1.5 % of the lines break a rule, 1.2 % are duplicates, 1 % of the sessions and
-visits come days late.
+visits come days late. A small input also has a folder `spellings`: a few events, each
+in every way to write it, in files of every packing, encoding and layout.
 
 Nothing is random: every choice is a part of an MD5 of the seed and the name of the
 choice. So the same arguments give the same files on every machine.
 """
 
 import argparse
+import bz2
 import codecs
 import gzip
 import json
+import re
+import shutil
 from pathlib import Path
 
 import duckdb
+from backports import zstd
 
 EVENTS_PER_FILE = 1_000_000
-# Up to this many events, the files have every suffix and encoding that is allowed.
+# Up to this many events, the input has all that is allowed. A larger one is plain.
 MIXED_FILES_UP_TO = 100_000
 MIXED_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".jsonl")
 EVENT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz")
@@ -291,6 +296,103 @@ def planted_lines() -> list[str]:
     ]
 
 
+# The tokens of the first three are one instant, one id and one value.
+INSTANTS = """
+"2020-12-01T12:00:00Z" "2020-12-01t12:00:00z" "2020-12-01 12:00:00" "2020-12-01T12:00"
+" 2020-12-01T12:00:00 Z " "2020-12-01  12:00:00.000 UTC" "2020-12-01T12:00:00,00 GMT"
+"2020-12-01T14:00:00+02" "2020-12-01T14:00+0200" "2020-12-01 06:30:00.0000009 -05:30"
+"20201201T120000Z" "20201201 1200" "20201201t173000.0+0530" "20201202T055900+17:59"
+1606824000 "1606824000" 1606824000.0000009 "1606824000.0" 1.606824e9 "16068240e2"
+1606824000000 "1606824000000" 1606824000000000 "1606824000000000"
+1606824000000000000 "1606824000000000000" 1606824000000000999
+"""
+IDS = r""" 101 "101" 101.0 101.000 " 101 " "\t101" """
+VALUES = '20 20.0 2e1 20.0000009 "20" " 20.00 " "0020" "20.0000009" "2E+1"'
+OTHER_IDS = '"007" 7.50 1e3 9007199254740993 18446744073709551616 "-1" "U\\u00e9"'
+NO_IDS = 'null "" " " "null" "undefined" "None" "NaN" "(null)" NaN'
+NO_VALUES = 'null "" " " NaN Infinity -Infinity'
+BROKEN = {
+    "timestamp": """
+        null "" " " NaN "2020-12-01" "2020-12-01T24:00:00Z" "2020-12-01T12:00:60Z"
+        "2020-12-01T12:00:00+18:00" "20201201T12:00:00Z" "1 December 2020" true []
+        "1970-01-01T00:00:00Z" 0 -1.5 "86400" 946684799999 1e-300
+        "2100-01-01T00:00:00Z" 99999999999 "4102444800000" 1e300
+    """,
+    "user_id": NO_IDS + " true false [101] {}",
+    "value": '-0.000001 1e12 "-1" "+5" ".5" "20 s" "0x14" false []',
+}
+
+
+def tokens(texts: str) -> list[str]:
+    """The JSON values of a text that has blanks between them."""
+    return re.findall(r'"[^"]*"|\S+', texts)
+
+
+def line_of(fields: dict[str, str]) -> str:
+    """The fields as one JSON object, each value as it is written."""
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + "}"
+
+
+def spelled(fields: dict[str, str], name: str, texts: str) -> list[str]:
+    """A line for each token of a text, which is the value of one field."""
+    return [line_of({**fields, name: token}) for token in tokens(texts)]
+
+
+def spelled_files() -> dict[str, bytes]:
+    """Small files of every packing, encoding and layout, with every spelling."""
+    time = {"timestamp": "1606824000"}
+    load = {"event": '"app_loaded"', **time, "initiator_id": "910"}
+    join = {"event": '"registered"', **time, "initiator_id": "910"}
+    watch = {"event_name": '"watch_time"', **time, "user_id": '"spelled"'}
+    watch |= {"session_id": '"spelled"', "value": "20"}
+    ids = [
+        *spelled(load, "initiator_id", IDS + OTHER_IDS),
+        *spelled(watch, "user_id", IDS),
+        *spelled(watch, "account_id", IDS + OTHER_IDS),
+    ]
+    # Of the events 5, two are equal and one differs. Those without an id are all equal.
+    numbered = [
+        line
+        for phone, id_ in (("1", "5"), ("1", '"5"'), ("2", '" 5 "'), ("3", NO_IDS))
+        for line in spelled({**watch, "device": f'"Phone {phone}"'}, "event_id", id_)
+    ]
+    # A run ends at a file without one good line.
+    rejected = [
+        line_of(load),
+        *spelled(load, "timestamp", BROKEN["timestamp"]),
+        *spelled(join, "initiator_id", BROKEN["user_id"]),
+        *(line for name in BROKEN for line in spelled(watch, name, BROKEN[name])),
+    ]
+    values = spelled(watch, "value", f"{VALUES} {NO_VALUES}")
+    commas = [line.replace("}", ', "tags": ["a", ], }') for line in values]
+    sessions = spelled(watch, "session_id", f"{NO_IDS} {IDS} {{}} true")
+    later = [spelled(load, "timestamp", str(1606910400 + n))[0] for n in range(6)]
+    pretty = [json.dumps(json.loads(line), indent=2) for line in later]
+    return {
+        "instants.jsonl.zst": zstd.compress(text(spelled(load, "timestamp", INSTANTS))),
+        "ids.json.bz2": bz2.compress(text(ids)),
+        "values.ndjson": codecs.BOM_UTF16_LE + text(values, "utf-16-le"),
+        "commas.JSONL": codecs.BOM_UTF16_BE + text(commas, "utf-16-be"),
+        "part-00000": text(numbered),
+        "2020-12-01.gz": text(spelled(load, "initiator_id", NO_IDS)),
+        "2020/12/sessions.log": text(sessions).replace(b"\n", b"\r"),
+        "2020/12/rejected.txt": text(rejected),
+        "2020/12/several-members.jsonl.gz": b"".join(
+            gzip.compress(text([line]), mtime=0) for line in later[:2]
+        ),
+        "2020/12/glued.jsonl": text(["".join(later[:3]), " ".join(later[3:]) + "x"]),
+        "2020/12/array.json": text([f"[{', '.join(later)}, 7, null]"]),
+        "2020/12/pretty.json": text(pretty),
+        "2020/12/array-cut-off.json": text(["[", ",\n".join(pretty)[:-9]]),
+        "NOTES.md": b"This file has no events, so a run passes it over.\n",
+    }
+
+
+def text(lines: list[str], encoding: str = "utf-8") -> bytes:
+    """The bytes of lines, each with its end."""
+    return "".join(f"{line}\n" for line in lines).encode(encoding)
+
+
 def encode(path: Path) -> None:
     """Give a file a BOM, CRLF or compression, depending on its suffix."""
     content = path.read_bytes()
@@ -309,6 +411,7 @@ def make_events(output: Path, events: int, seed: int, files: int) -> None:
     for former in output.glob("events-*"):
         if former.name.endswith(EVENT_SUFFIXES):
             former.unlink()
+    shutil.rmtree(output / "spellings", ignore_errors=True)
     variables = {"events": events, "seed": seed, "files": files}
     is_mixed = events <= MIXED_FILES_UP_TO
     with duckdb.connect() as database:
@@ -328,6 +431,11 @@ def make_events(output: Path, events: int, seed: int, files: int) -> None:
                     last.writelines(f"{line}\n" for line in planted_lines())
             if is_mixed:
                 encode(path)
+    if is_mixed:
+        for name, content in spelled_files().items():
+            path = output / "spellings" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def main() -> None:
