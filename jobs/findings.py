@@ -282,7 +282,7 @@ def passed_over(files: Sequence[str]) -> Finding | None:
     names = _listed([_example(name) for name in files])
     return Finding(
         "passed_over",
-        f"{count} passed over: {names}. Notes above and the ledger say why.",
+        f"{count} passed over: {names}. The notes and the ledger say why.",
         len(files),
     )
 
