@@ -73,10 +73,14 @@ class Finding:
     count: int | None = None
 
 
+def _seriousness(finding: Finding) -> tuple[int, int, str]:
+    return KINDS.index(finding.kind), -(finding.count or 0), finding.text
+
+
 def most_serious_first(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
     """The findings in the order of KINDS; the largest of a kind first."""
     found = (finding for finding in findings if finding is not None)
-    return tuple(sorted(found, key=lambda f: (KINDS.index(f.kind), -(f.count or 0))))
+    return tuple(sorted(found, key=_seriousness))
 
 
 def missing_column(file: str, column: str, near: Sequence[str]) -> Finding:

@@ -130,7 +130,7 @@ def causes(
             line_number(files[first.file], first.at),
             value_of(first.raw, reason, shown),
         )
-        for reason, count in sorted(rejected.items(), key=lambda item: -item[1])
+        for reason, count in rejected.items()
         for first in seen[reason][:1]
     )
     kept = {table.name for table in EVENT_TABLES}
@@ -186,7 +186,7 @@ def near_names(
         likeness: how much alike they have to be, from 0 to 1.
     """
     by_plain: dict[str, list[str]] = {}
-    for other in others:
+    for other in sorted(others):
         by_plain.setdefault(_plain(other), []).append(other)
     near = get_close_matches(_plain(name), by_plain, n=3, cutoff=likeness)
     return [other for plain in near for other in by_plain[plain] if other != name]

@@ -51,6 +51,7 @@ def _require_few_rejected(
     if sum(each.lines for each in anonymous) > loads:
         bad += anonymous
     lines, size = sum(each.lines for each in bad), sum(each.size for each in bad)
+    bad.sort(key=lambda each: (-each.lines, each.detail or ""))
     reasons = ", ".join(f"{short(each.detail or '')} {each.lines:,}" for each in bad)
     for part, whole, of in (
         (lines, read, "lines"),

@@ -616,11 +616,12 @@ def first_rejected(judged: DataFrame, most: int, longest: int) -> DataFrame:
 
 
 def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
-    """The lines of one outcome by their detail."""
+    """The lines of one outcome by their detail, the most frequent detail first."""
+    found = [counted for counted in tally if counted.outcome == outcome]
+    found.sort(key=lambda counted: (-counted.lines, counted.detail or ""))
     return {
         counted.detail or f"({counted.names:,} other names)": counted.lines
-        for counted in tally
-        if counted.outcome == outcome
+        for counted in found
     }
 
 
