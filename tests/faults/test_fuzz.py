@@ -1,11 +1,19 @@
-"""Valid lines, broken at random, are judged by the contract."""
+"""Valid lines, broken at random, are judged by the contract in files of every kind."""
 
+import bz2
+import codecs
+import gzip
 import random
+import shutil
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from backports import zstd
 
 from jobs.engine import Engine, open_engine
 from jobs.fields import FIELDS
@@ -16,12 +24,14 @@ from tests.support.corpus import (
     BROKEN_TOKENS,
     ID_TOKENS,
     TIMESTAMP_TOKENS,
+    TOKENS_BY_FIELD,
     VALUE_TOKENS,
 )
 from tests.support.engine import collected, micros, run_settings
 from tests.support.reference import Ignored, Rejected, event_lines, judge
+from tests.support.spellings import SPELLINGS, spellings
 
-LINES_A_ROUND = 4000
+LINES_A_ROUND = 12_000
 EVENTS = (
     {
         "event": '"registered"',
@@ -74,15 +84,116 @@ PIECES = (
 )
 
 
-def some_line(chance: random.Random) -> bytes:
-    fields = list(chance.choice(EVENTS).items())
-    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+# These have more spellings, or reasons of their own.
+WEIGHTS = {"timestamp": 4, "value": 4, "user_id": 3, "initiator_id": 2}
+NOTHING = ("null", "NaN", '""', '" "', "true", "false", "[1]", "{}")
+NO_IDS = ('"null"', '"undefined"', '"None"', '"NaN"', '"(null)"', '" undefined"')
+NAMES = ("{}.json", "{}.jsonl.gz", "{}.NDJSON.zst", "{}.json.bz2")
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "not packed": bytes,
+    "gzip": lambda content: gzip.compress(content, 1),
+    "zstd": zstd.compress,
+    "bzip2": bz2.compress,
+}
+# The mark, the codec, and what becomes of an odd byte: half a surrogate pair in UTF-16.
+ENCODINGS = {
+    "UTF-8": (b"", "utf-8", "surrogateescape"),
+    "UTF-8 with a BOM": (codecs.BOM_UTF8, "utf-8", "surrogateescape"),
+    "UTF-16 LE": (codecs.BOM_UTF16_LE, "utf-16-le", "surrogatepass"),
+    "UTF-16 BE": (codecs.BOM_UTF16_BE, "utf-16-be", "surrogatepass"),
+}
+LINE_ENDS = {"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
+LAYOUTS = ("a line each", "glued lines", "array", "pretty-printed")
+REASONS = (
+    *("malformed_json", "missing_event", "missing_timestamp", "invalid_timestamp"),
+    *("past_timestamp", "future_timestamp", "missing_initiator_id"),
+    *("invalid_initiator_id", "missing_user_id", "invalid_user_id", "invalid_value"),
+)
+COUNTED = {
+    **SPELLINGS,
+    "reason": REASONS,
+    "packing": (*PACKINGS,),
+    "encoding": (*ENCODINGS,),
+    "line end": (*LINE_ENDS,),
+    "layout": LAYOUTS,
+}
+
+
+def digits(chance: random.Random, most: int) -> str:
+    return str(chance.randrange(10 ** chance.randrange(1, most + 1)))
+
+
+def some_number(chance: random.Random, most: int) -> str:
+    """A number of the JSON grammar, often with a fraction or an exponent."""
+    sign = chance.choice(("", "", "", "-"))
+    fraction = chance.choice(("", "", ".0", ".000", f".{digits(chance, 9)}"))
+    exponent = chance.choice(("", "", "", "e0", "E+2", "e-3", f"e{digits(chance, 2)}"))
+    return f"{sign}{digits(chance, most)}{fraction}{exponent}"
+
+
+def some_instant(chance: random.Random) -> str:
+    """A text or a number that is written as an instant is; it may never have been."""
+    year = chance.choice((2021, 2021, 2021, 2020, 1969, 1970, 2099, 2100))
+    if chance.random() < 0.4:
+        unit = chance.choice((0, 3, 6, 9))
+        second = (year - 1970) * 31_556_952 + chance.randrange(31_556_952)
+        number = str(second * 10**unit + chance.randrange(10**unit))
+        number += chance.choice(("", "", "", ".0", f".{digits(chance, 9)}", "e0"))
+        return chance.choice((number, f'"{number}"', f'" {number}\\t"'))
+    month, day = chance.randrange(1, 13), chance.randrange(1, 30)
+    clock = f"{chance.randrange(24):02}:{chance.randrange(60):02}"
+    if chance.random() < 0.7:
+        clock += f":{chance.randrange(60):02}"
+        clock += chance.choice(("", f".{digits(chance, 9)}", f",{digits(chance, 9)}"))
+    date = f"{year}-{month:02}-{day:02}"
+    if chance.random() < 0.4:
+        date, clock = date.replace("-", ""), clock.replace(":", "")
+    offset = f"{chance.choice('+-')}{chance.randrange(19):02}"
+    minutes = chance.choice(("00", "30", "45", "59"))
+    offsets = (offset, f"{offset}{minutes}", f"{offset}:{minutes}")
+    zone = chance.choice(("", "Z", "z", "UTC", "GMT", *offsets))
+    between = chance.choice(("T", "T", "t", " ", "  ", " \\t"))
+    before_zone = chance.choice(("", "", " ", "\\t"))
+    return chance.choice(('"{}"', '"{}"', '" {}"', '"{}\\t "')).format(
+        f"{date}{between}{clock}{before_zone if zone else ''}{zone}"
+    )
+
+
+def some_token(name: str, chance: random.Random) -> str:
+    """A value for this field, in one of its spellings."""
+    pool = TOKENS_BY_FIELD.get(name)
+    if not pool:
+        return chance.choice(ANY_TOKENS)
+    tokens = [chance.choice(pool), chance.choice(NOTHING)]
+    if name == "timestamp":
+        return chance.choice((*tokens, some_instant(chance), some_instant(chance)))
+    number = some_number(chance, 14 if name == "value" else 25)
+    text = chance.choice(('"{}"', '" {}"', '"{}\\t"', '"00{}"')).format(number)
+    if name != "value":
+        tokens.append(chance.choice(NO_IDS))
+    return chance.choice((*tokens, number, text))
+
+
+def some_line(chance: random.Random, line_end: str = "") -> bytes:
+    """An event; with a line end, an object over several lines."""
+    [event] = chance.choices(EVENTS, (3, 3, 8, 1))
+    fields = list(event.items())
+    weights = [WEIGHTS.get(name, 1) for name, _ in fields]
+    for at in chance.choices(range(len(fields)), weights, k=chance.randrange(3)):
+        name = fields[at][0]
+        fields[at] = (name, some_token(name, chance))
+    if chance.random() < 0.3:
         at = chance.randrange(len(fields))
         fields[at] = (fields[at][0], chance.choice(TOKENS))
     if chance.random() < 0.2:
         fields.insert(chance.randrange(len(fields)), chance.choice(fields))
+    # So few lines are equal.
+    number = ("number", str(chance.randrange(10**12)))
+    fields.insert(chance.randrange(len(fields) + 1), number)
     colon = chance.choice((": ", ":", " :\t"))
-    line = "{" + ", ".join(f'"{name}"{colon}{token}' for name, token in fields) + "}"
+    last = chance.choice(("", "", "", ",", " ,\t"))
+    members = f", {line_end}".join(f'"{name}"{colon}{token}' for name, token in fields)
+    line = f"{{{line_end}{members}{last}{line_end}}}"
     return line.encode(errors="surrogateescape")
 
 
@@ -105,33 +216,76 @@ def mutated(line: bytes, other: bytes, chance: random.Random) -> bytes:
     )
 
 
-def lines_of_a_round(chance: random.Random) -> bytes:
-    lines = []
-    for _ in range(LINES_A_ROUND):
-        line = some_line(chance)
-        for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
-            line = mutated(line, some_line(chance), chance)
-        lines.append(line.replace(b"\n", b"").replace(b"\r", b""))
-    return b"\n".join(lines)
+def broken(line: bytes, chance: random.Random, times: int) -> str:
+    for _ in range(times):
+        line = mutated(line, some_line(chance), chance)
+    return line.decode(errors="surrogateescape")
 
 
-def expected(content: bytes) -> set[tuple[object, ...]]:
-    """Each line with its verdict: its table and row, ignored, or its reason."""
-    found: set[tuple[object, ...]] = set()
-    for line in event_lines("fuzz.json", content):
-        text = line.encode(errors="surrogateescape").decode(errors="replace")
-        try:
-            table, row = judge(line)
-        except Ignored as name:
-            found.add((text, "ignored", str(name)))
-        except Rejected as reason:
-            found.add((text, "rejected", str(reason)))
-        else:
-            at = row.pop("timestamp", None) or row.pop("time")
-            row.pop("event", None)
-            stored = sorted((k, v) for k, v in row.items() if v is not None)
-            found.add((text, table, micros(at.isoformat()), *stored))
-    return found
+def some_text(layout: str, line_end: str, chance: random.Random) -> str:
+    """The text of a file, with few broken elements if it is a document."""
+    number = range(chance.choice((3, 40, 400, 400)))
+    if layout in ("array", "pretty-printed"):
+        inner = chance.choice(("", line_end)) if layout == "array" else line_end
+        times = (int(chance.random() < 0.003) for _ in number)
+        objects = [broken(some_line(chance, inner), chance, n) for n in times]
+        if layout == "pretty-printed":
+            return line_end.join(objects)
+        return f"[{f', {line_end}'.join(objects)}{line_end}]"
+    lines = [
+        broken(some_line(chance), chance, chance.choice((0, 0, 0, 1, 1, 2)))
+        .replace("\n", "")
+        .replace("\r", "")
+        for _ in number
+    ]
+    glue = (line_end,) if layout == "a line each" else ("", " ", "\t", line_end)
+    return "".join(f"{line}{chance.choice(glue)}" for line in lines)
+
+
+Verdict = tuple[object, ...]
+
+
+def files_of_a_round(
+    chance: random.Random, counts: Counter[tuple[str, str]]
+) -> tuple[dict[str, bytes], set[Verdict]]:
+    """Files by name, and each of their lines with its verdict, which is counted."""
+    files: dict[str, bytes] = {}
+    verdicts: set[Verdict] = set()
+    lines = 0
+    while lines < LINES_A_ROUND:
+        packing, encoding = chance.choice([*PACKINGS]), chance.choice([*ENCODINGS])
+        line_end, layout = chance.choice([*LINE_ENDS]), chance.choice(LAYOUTS)
+        mark, codec, errors = ENCODINGS[encoding]
+        text = some_text(layout, LINE_ENDS[line_end], chance).encode(codec, errors)
+        name = chance.choice(NAMES).format(len(files))
+        files[name] = PACKINGS[packing](mark + text)
+        found = event_lines(name, files[name])
+        for line in found:
+            verdicts.add(verdict := expected(line))
+            counts["reason", str(verdict[2])] += verdict[1] == "rejected"
+            if verdict[2] != "malformed_json":
+                counts.update(spellings(line))
+        counts["packing", packing] += len(found)
+        counts["encoding", encoding] += len(found)
+        counts["line end", line_end] += len(found)
+        counts["layout", layout] += len(found)
+        lines += len(found)
+    return files, verdicts
+
+
+def expected(line: str) -> Verdict:
+    """A line with its verdict: its table and row, ignored, or its reason."""
+    text = line.encode(errors="surrogateescape").decode(errors="replace")
+    try:
+        table, row = judge(line)
+    except Ignored as name:
+        return (text, "ignored", str(name))
+    except Rejected as reason:
+        return (text, "rejected", str(reason))
+    at = row.pop("timestamp", None) or row.pop("time")
+    row.pop("event", None)
+    stored = sorted((k, v) for k, v in row.items() if v is not None)
+    return (text, table, micros(at.isoformat()), *stored)
 
 
 # The limits of the reference, if no other limits are given.
@@ -155,23 +309,27 @@ STORED = {
 }
 
 
-def judged(engine: Engine, folder: Path) -> set[tuple[object, ...]]:
+def with_verdicts(lines: Any, rewrite: Any) -> Any:
+    """The lines with their fields and verdicts, none of them hidden."""
     from pyspark.sql import functions as F
 
     from jobs.events_split import model
 
-    rows = engine.read_lines(
-        find_inputs(str(folder), folder / "out").event_files,
-        FIELDS,
-        lambda lines, _: lines.transform(model.with_typed_fields, UTC_OFFSETS)
+    return (
+        lines.transform(model.with_typed_fields, UTC_OFFSETS)
         .withColumn("reason", model.rejection(*LIMITS))
         .withColumns({"outcome": model.outcome(), "detail": model.detail()})
         .withColumns(
             {"line": F.col("raw"), "raw": F.when(model.is_rejected(), F.col("raw"))}
-        ),
-    ).rows
+        )
+    )
+
+
+def judged(engine: Engine, folder: Path) -> set[Verdict]:
+    files = find_inputs(str(folder), folder / "out").event_files
+    rows = engine.read_lines(files, FIELDS, with_verdicts).rows
     names = rows.columns
-    found: set[tuple[object, ...]] = set()
+    found: set[Verdict] = set()
     for values in collected(engine, rows):
         row = dict(zip(names, values, strict=True))
         if row["outcome"] in STORED:
@@ -187,27 +345,45 @@ def test_a_line_that_was_broken_at_random_is_judged_by_the_contract(
     tmp_path, request, tried
 ):
     seconds = request.config.getoption("--fuzz-seconds")
+    number = request.config.getoption("--fuzz-lines")
     seed = request.config.getoption("--fuzz-seed") or random.randrange(10**9)
-    settings = run_settings(tmp_path)
-    (tmp_path / "in").mkdir()
-    with closing(open_engine(settings, tmp_path)) as engine:
-        lines = fuzzed(engine, tmp_path / "in", seed, seconds)
-    tried(f"{lines:,} different lines in {seconds} s, no difference (seed {seed})")
+    started = time.monotonic()
+    counts: Counter[tuple[str, str]] = Counter()
+    lines: set[int] = set()
+    with closing(open_engine(run_settings(tmp_path), tmp_path)) as engine:
+        rounds = 0
+        while len(lines) < max(number, 1) or time.monotonic() < started + seconds:
+            lines |= fuzzed(engine, tmp_path / "in", seed + rounds, counts)
+            rounds += 1
+    taken = time.monotonic() - started
+    tried(
+        f"{len(lines):,} different lines in {taken:.0f} s, no difference (seed {seed})"
+    )
+    for kind, names in COUNTED.items():
+        found = sorted((counts[kind, name], name) for name in names)
+        tried(f"{kind}: {', '.join(f'{name} {count:,}' for count, name in found)}")
+    rare = {key: counts[key] for key in keys() if counts[key] < number / 1000}
+    assert not rare, f"too few lines of {rare}"
 
 
-def fuzzed(engine: Engine, folder: Path, seed: int, seconds: int) -> int:
-    """Fail at the first difference; returns the number of lines."""
-    lines, rounds, deadline = 0, 0, time.monotonic() + seconds
-    while rounds == 0 or time.monotonic() < deadline:
-        content = lines_of_a_round(random.Random(seed + rounds))
-        (folder / "fuzz.json").write_bytes(content)
-        want, got = expected(content), judged(engine, folder)
-        if got != want:
-            pytest.fail(
-                f"--fuzz-seed={seed + rounds}: only the engine has"
-                f" {sorted(got - want, key=repr)[:3]}, only the contract has"
-                f" {sorted(want - got, key=repr)[:3]}"
-            )
-        lines += len(want)
-        rounds += 1
-    return lines
+def keys() -> list[tuple[str, str]]:
+    return [(kind, name) for kind, names in COUNTED.items() for name in names]
+
+
+def fuzzed(
+    engine: Engine, folder: Path, seed: int, counts: Counter[tuple[str, str]]
+) -> set[int]:
+    """Fail at a difference; returns the hashes of the lines."""
+    files, want = files_of_a_round(random.Random(seed), counts)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    got = judged(engine, folder)
+    if got != want:
+        pytest.fail(
+            f"--fuzz-seed={seed}: only the engine has"
+            f" {sorted(got - want, key=repr)[:3]}, only the contract has"
+            f" {sorted(want - got, key=repr)[:3]}"
+        )
+    shutil.rmtree(folder)
+    return {hash(verdict[0]) for verdict in want}

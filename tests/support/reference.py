@@ -459,25 +459,16 @@ def json_object(line: str) -> Row:
     return dict(reversed(value))
 
 
+STRING_OR_TRAILING_COMMA = re.compile(
+    r'(?s)(?P<kept>"(?:[^"\\]|\\.)*"|[\[{,:][ \t\r\n]*,)|,(?P<end>[ \t\r\n]*[\]}])'
+)
+
+
 def without_trailing_commas(line: str) -> str:
     """The line without a comma before the end of an object or array with content."""
-    kept: list[str] = []
-    last = comma = ""  # the last characters outside of strings, and a comma's place
-    at = 0
-    while at < len(line):
-        character, end = line[at], at + 1
-        if character == '"':
-            while end < len(line) and line[end] != '"':
-                end += 2 if line[end] == "\\" else 1
-            end += 1
-        if character in "]}" and last == "," and comma not in ("", *"[{,:"):
-            place = len(kept) - 1 - kept[::-1].index(",")
-            kept[place] = ""
-        if character not in " \t\r\n":
-            comma, last = last, character
-        kept.append(line[at:end])
-        at = end
-    return "".join(kept)
+    return STRING_OR_TRAILING_COMMA.sub(
+        lambda found: found[0] if found["kept"] else found["end"], line
+    )
 
 
 def refuse_deep_nesting(value: object) -> None:
