@@ -621,7 +621,8 @@ def micros_of_number(number: Decimal) -> int:
     """Seconds, milliseconds, microseconds or nanoseconds since 1970, by their size."""
     for limit, unit in ((11, 1_000_000), (14, 1000), (17, 1)):
         if number < 10**limit:
-            return math.floor(max(number, Decimal(-(10**17))) * unit)
+            # A product of decimals would be rounded to 28 digits.
+            return math.floor(Fraction(max(number, Decimal(-(10**17)))) * unit)
     return math.floor(min(number, Decimal(10**25)) / 1000)
 
 
