@@ -103,5 +103,5 @@ def _account_table(account: LineAccount) -> Table:
         shown = outcome
     if others:
         lines = sum(account.ignored[name] for name in others)
-        table.add_row("ignored", f"{len(others):,} other names", f"{lines:,}")
+        table.add_row("ignored", "other names", f"{lines:,}")
     return table

@@ -123,7 +123,9 @@ _WITH_ZERO_FRACTION = re.compile(r"(-?[0-9]+)\.0+")
 
 # DuckDB writes the text of a number as a double's, so not always as it is written.
 _NUMBER_NEEDS_EXACT = r"-0|-?\d+[.eE]"
-_DOUBLE_NEEDS_EXACT = r"-?\d+(?:\.\d+)?[eE]|-?\d+\.\d{7}|-?\d{11,}\.|-?0\.0000"
+_DOUBLE_NEEDS_EXACT = (
+    r"-?\d+(?:\.\d+)?[eE]|-?\d+\.\d{7}|-?(?:9\d{9}|\d{11,})\.|-?0\.0000"
+)
 _NESTED = r"[\[{]"
 _NO_TEXT_AT_FIRST = r'"(?:[ \t]+["\\]|\\)'
 _ID_NEEDS_EXACT = rf"(?:{_NUMBER_NEEDS_EXACT}|{_NESTED}|[tf]|{_NO_TEXT_AT_FIRST})"

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import sqrt
+from math import exp, lgamma, log
 from statistics import median
 
 from jobs.quoting import printable
@@ -28,8 +28,11 @@ LONGEST_LEAD = timedelta(days=3)
 LEAST_WEEKDAYS = 4
 """A weekday has to be seen so often to know how many events it usually has."""
 
-MOST_DEVIATIONS = 4
+MOST_DEVIATIONS = 3.5
 """A day of few events differs from the median by more standard deviations than this."""
+
+_RARE = 5e-6
+"""A day is not named that so few events come to by chance."""
 
 _DEVIATIONS_OF_NORMAL = 1.4826
 """The standard deviation by the median of all differences from the median."""
@@ -213,14 +216,16 @@ def few_events(events: Mapping[date, int]) -> Finding | None:
     }
     if not missing:
         return None
-    deviation = _DEVIATIONS_OF_NORMAL * median(map(abs, missing.values()))
-    few = []
-    for day, number in missing.items():
-        events_of_day = usual[day.weekday()]
-        # Unless days are all alike, they differ at least as counts do by chance.
-        chance = max(deviation, sqrt(events_of_day)) if deviation else 0
-        if 2 * number > events_of_day and number > MOST_DEVIATIONS * chance:
-            few.append(day)
+    differences = sorted(map(abs, missing.values()))
+    deviation = _DEVIATIONS_OF_NORMAL * median(differences)
+    are_alike = differences[len(differences) * 9 // 10] == 0
+    few = [
+        day
+        for day, number in missing.items()
+        if 2 * number > usual[day.weekday()]
+        and number > MOST_DEVIATIONS * deviation
+        and (are_alike or _chance(events.get(day, 0), usual[day.weekday()]) < _RARE)
+    ]
     if not few:
         return None
     days = _listed([f"{day} ({events.get(day, 0):,})" for day in few])
@@ -231,6 +236,12 @@ def few_events(events: Mapping[date, int]) -> Finding | None:
         " Files of such days may be missing.",
         len(few),
     )
+
+
+def _chance(events: int, usual: float) -> float:
+    """The probability of at most so many events, if they come by chance (Poisson)."""
+    log_usual = log(usual)
+    return sum(exp(n * log_usual - usual - lgamma(n + 1)) for n in range(events + 1))
 
 
 def many_days(days: int) -> Finding | None:

@@ -132,7 +132,8 @@ class Engine(ABC):
             judge: the rule. Its first argument has a row per line with raw (the line),
                 source_file (relative to the input's root), file (INT, its number in
                 ``files``), at (BIGINT, the place of the line in the file's bytes,
-                unpacked and in UTF-8), is_object (whether the line is one JSON object),
+                unpacked and in UTF-8), size (INT, its bytes there), is_object (whether
+                the line is one JSON object),
                 field_without_id (TINYINT, the number of the first field whose text
                 means that there is no id) and every field as text. Its second argument
                 is :meth:`rewrite`. It returns a row for each row.

@@ -3,7 +3,6 @@
 Lines are shown as they are stored, with addresses and, with a key, ids concealed.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from jobs.engine import Engine
-from jobs.events_split.privacy import MASK, Hide
-from jobs.fields import FIELDS
+from jobs.events_split.privacy import MASK, NEVER_STORED, concealing
+from jobs.fields import FIELDS, OPTIONAL_ID, OPTIONAL_KNOWN_ID, Number
 from jobs.ledger import Cause
+from jobs.lines.exact import as_written, fields_of_line
 from jobs.lines.files import EventFile, line_number
 from jobs.quoting import printable
 from jobs.tables import EVENT_TABLES
@@ -29,6 +29,10 @@ _LONGEST_SEEN = 10_000  # characters of a line
 _LONGEST_SHOWN = 60
 _NAMES_SHOWN = 12
 _E_MAIL = re.compile(r"[^\s@\"',;:<>]+@[^\s@\"',;:<>]+")
+_ID_FIELDS = (
+    NEVER_STORED,
+    *(name for name in FIELDS if FIELDS[name] in (OPTIONAL_ID, OPTIONAL_KNOWN_ID)),
+)
 _FIELD_OF_REASON = {
     **{kind.missing: name for name, kind in FIELDS.items() if kind.missing},
     **{kind.invalid: name for name, kind in FIELDS.items() if kind.invalid},
@@ -63,17 +67,17 @@ class Shown:
 
     Attributes:
         values: whether they are shown (LOG_VALUES), or only their kind and length.
-        conceal: hides addresses and ids.
+        hides_ids: whether no id is shown. The users' ids are pseudonyms already.
     """
 
     values: bool
-    conceal: Hide
+    hides_ids: bool
 
     def json(self, value: Any) -> str:
         """A value of JSON as it is written, made short."""
-        written = json.dumps(value, ensure_ascii=False)
+        written = as_written(value)
         if not self.values:
-            kind = _KINDS.get(type(value), "a number")
+            kind = _KINDS[type(value)]
             return f"{kind} of {len(written):,} characters"
         return self.text(written)
 
@@ -81,11 +85,17 @@ class Shown:
         """A text made short, without anything like an e-mail address."""
         if not self.values:
             return f"a text of {len(text):,} characters"
-        return short(_E_MAIL.sub(MASK, self.conceal(text) or ""))
+        masked = _ID_FIELDS if self.hides_ids else (NEVER_STORED,)
+        return short(concealing(None, masked)(text) or "")
+
+    def id(self, text: str) -> str:
+        """An id that is no user's, unless ids are hidden."""
+        return MASK if self.hides_ids else self.text(text)
 
 
 _KINDS = {
     str: "a text",
+    Number: "a number",
     dict: "an object",
     list: "an array",
     bool: "a boolean",
@@ -94,8 +104,8 @@ _KINDS = {
 
 
 def short(text: str) -> str:
-    """A text in at most 60 characters, without control characters."""
-    shown = printable(text)
+    """A text in at most 60 characters, without e-mails and control characters."""
+    shown = printable(_E_MAIL.sub(MASK, text[:_LONGEST_SEEN]))
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 1]}…"
 
 
@@ -148,7 +158,7 @@ def _place(line: "RejectedLine") -> tuple[int, int]:
 
 def value_of(raw: str, reason: str, shown: Shown) -> str:
     """What a rejected line has in the field that breaks a rule."""
-    fields = _object(raw)
+    fields = fields_of_line(raw)
     name = _FIELD_OF_REASON.get(reason)
     if fields is None:
         return shown.text(raw)
@@ -161,7 +171,7 @@ def help_with(reason: str, lines: Sequence[str]) -> str:
     """What lines have that are rejected for one reason, and what would help."""
     keys: Counter[str] = Counter()
     for line in lines:
-        keys.update(list(_object(line) or ()))
+        keys.update(list(fields_of_line(line) or ()))
     sentences = []
     wanted = _WANTED.get(reason, ())
     if keys and wanted:
@@ -195,11 +205,3 @@ def near_names(
 def _plain(name: str) -> str:
     """A name as people compare it: without case, blanks and separators."""
     return re.sub(r"[\W_]", "", name).lower()
-
-
-def _object(line: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -51,13 +51,15 @@ class Judge:
         from jobs.events_split import model
 
         key = self.pseudonym_key
-        hides = {"raw": concealing(key)}
-        if key:
-            hides |= dict.fromkeys(IDS, pseudonym(key))
         judged = model.judge(
             lines, self.first_micros, self.until_micros, self.input_zone
         )
-        return rewrite(judged, hides)
+        hides = {"raw": concealing(key)}
+        if not key:
+            return rewrite(judged, hides)
+        hides |= dict.fromkeys(IDS, pseudonym(key))
+        hidden = rewrite(judged.transform(model.with_gap_digits), hides)
+        return hidden.transform(model.with_pseudonym_of_gap)
 
 
 def run(run: Run, settings: EventsSplitSettings) -> JobResult:
@@ -92,7 +94,7 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     _require_lines(tally, inputs)
     files = _file_accounts(run.engine, inputs, read.counts, counts)
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))
-    shown = Shown(run.settings.log_values == ON, concealing(settings.pseudonym_key))
+    shown = Shown(run.settings.log_values == ON, settings.pseudonym_key is not None)
     found, help_ = causes(run.engine, judged, tally, inputs.event_files, shown)
     try:
         require_good_lines(tally, files, settings.max_rejected_ratio, help_)

@@ -60,7 +60,7 @@ def findings_of_lines(
     if shared:
         largest = max(shared, key=lambda each: each.different_rows)
         different = sum(each.different_rows for each in shared)
-        yield findings.event_ids_shared(different, shown.text(largest.example))
+        yield findings.event_ids_shared(different, shown.id(largest.example))
 
 
 def findings_of_tables(run: Run, shown: Shown) -> Iterator[Finding | None]:
@@ -82,7 +82,8 @@ def findings_of_tables(run: Run, shown: Shown) -> Iterator[Finding | None]:
     ):
         most = engine.collect(model.most_frequent(rows[table], column, 1), Count)
         for name, count in most:
-            yield findings.large_share(of, shown.text(name), count, run.rows(table))
+            show = shown.id if column == "session_id" else shown.text
+            yield findings.large_share(of, show(name), count, run.rows(table))
     newest = engine.collect(model.newest_instants(rows), Instant)
     if len(newest) > 1:
         first, second = sorted((_time(each.micros) for each in newest), reverse=True)

@@ -105,7 +105,7 @@ def judge(
             F.when(is_rejected(), F.col("raw")).alias("raw"),
             F.when(is_rejected(), F.col("source_file")).alias("source_file"),
             F.when(is_rejected(), F.col("at")).alias("at"),
-            F.when(is_rejected() | is_anonymous_load(), size_of("raw")).alias("size"),
+            F.when(is_rejected() | is_anonymous_load(), F.col("size")).alias("size"),
             "file",
             "field_without_id",
             "instant",
@@ -113,6 +113,22 @@ def judge(
             *_STORED_TEXTS,
         )
     )
+
+
+def with_gap_digits(judged: DataFrame) -> DataFrame:
+    """The judged lines with the digits of a session_id that is a gap session's."""
+    digits = F.regexp_extract("session_id", "[0-9]+$", 0)
+    is_of_gap = F.col("session_id") == F.concat_ws("-", "user_id", digits)
+    return judged.withColumn("gap_digits", F.when(is_of_gap & (digits != ""), digits))
+
+
+def with_pseudonym_of_gap(judged: DataFrame) -> DataFrame:
+    """The judged lines with the user's pseudonym in the ids of gap sessions."""
+    of_gap = F.concat_ws("-", "user_id", "gap_digits")
+    return judged.withColumn(
+        "session_id",
+        F.when(F.col("gap_digits").isNotNull(), of_gap).otherwise(F.col("session_id")),
+    ).drop("gap_digits")
 
 
 def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
@@ -131,6 +147,7 @@ def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
         "source_file",
         "file",
         "at",
+        "size",
         "is_object",
         "field_without_id",
         F.col("timestamp").alias("written_time"),
@@ -157,11 +174,6 @@ def rejection(first_micros: int, until_micros: int) -> Column:
         .when(~is_playback_event(), rejection_of_id("initiator_id"))
         .otherwise(F.coalesce(rejection_of_id("user_id"), rejection_of_value()))
     )
-
-
-def size_of(name: str) -> Column:
-    """The bytes of a text in UTF-8."""
-    return (F.bit_length(name) / 8).cast("int")
 
 
 def rejection_of_id(field: str) -> Column:

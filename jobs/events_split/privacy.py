@@ -11,7 +11,7 @@ import heapq
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from jobs.fields import BLANKS, without_zero_fraction
@@ -65,14 +65,18 @@ def pseudonym(key: str) -> Hide:
     return hashed
 
 
-def concealing(key: str | None) -> Hide:
+def concealing(key: str | None, masked: Sequence[str] = (NEVER_STORED,)) -> Hide:
     """Hides addresses and ids in the text of a rejected line.
 
     The value of every ``ip`` is masked, and every text that looks like an address, in
     any place and spelling. With a key, ids become the pseudonyms that the tables have,
     and an id that cannot be read is masked.
+
+    Args:
+        key: PSEUDONYM_KEY.
+        masked: the fields whose values are masked.
     """
-    fields = _field_pattern((NEVER_STORED, *IDS) if key else (NEVER_STORED,))
+    fields = _field_pattern((*masked, *IDS) if key else tuple(masked))
 
     def concealed(line: str | None) -> str | None:
         if line is None:
@@ -198,7 +202,7 @@ def _hidden(name: str, value: str, key: str | None) -> str:
     quote = _QUOTE.match(value)
     around = quote[0] if quote else '"'
     masked = f"{around}{MASK}{around}"
-    if name == NEVER_STORED or key is None:
+    if name not in IDS or key is None:
         return masked
     try:
         token = json.loads(value, parse_int=str, parse_float=str)

@@ -23,6 +23,7 @@ _SCHEMA = na.struct(
         "exact": _TEXT,
         "file": na.int32(),
         "at": na.int64(),
+        "size": na.int32(),
     }
 )
 _NO_TEXT = np.empty(0, np.uint8)
@@ -75,8 +76,8 @@ class ArrowLines:
 
     A row is a line, or the bytes between two lines, where ``line`` is null. These extra
     rows cost less than a copy of every line. The columns are line, source_file, exact
-    (null if the line was not read exactly), file (its number) and at (the place of the
-    line in the file, unpacked and in UTF-8).
+    (null if the line was not read exactly), file (its number), and at and size (the
+    place of the line in the file, unpacked and in UTF-8, and its bytes).
 
     Attributes:
         counts: what the reader has got of each file, by the file's number.
@@ -156,6 +157,7 @@ def _rows(lines: Lines) -> Any:
         _exact(lines, count),
         _numbers(na.int32(), np.full(count, lines.range.number, np.int32)),
         _numbers(na.int64(), np.repeat(lines.places, 2)),
+        _numbers(na.int32(), np.repeat(lines.sizes.astype(np.int32), 2)),
     ]
     return na.c_array_from_buffers(_SCHEMA, count, [None], children=columns)
 

@@ -75,6 +75,7 @@ class Lines:
         starts: where each line starts in ``data``.
         ends: where each line ends, without its line end, before the next one starts.
         places: where each line starts in its file, unpacked and in UTF-8.
+        sizes: the bytes of each line in its file, unpacked and in UTF-8.
         count: what was read.
         exact: the lines that were read exactly, by their place: each as a plain line,
             or as an empty text if it is not one JSON object.
@@ -85,6 +86,7 @@ class Lines:
     starts: Positions
     ends: Positions
     places: Positions
+    sizes: Positions
     count: LineCount
     exact: dict[int, str]
 
@@ -222,7 +224,9 @@ def lines_of(chunk: Chunk, memory: int | None = None) -> Lines:
     if data.max(initial=0) >= _LEAST_NOT_ASCII and not _is_text(data):
         places = range(len(starts))
     count = LineCount(len(data), int(lengths.sum()), len(starts))
-    lines = Lines(chunk.range, data, starts, ends, starts + chunk.at, count, {})
+    lines = Lines(
+        chunk.range, data, starts, ends, starts + chunk.at, lengths, count, {}
+    )
     _check_memory(lines, memory)
     lines = _read_exactly(lines, places)
     _check_memory(lines, memory)  # bad UTF-8 is longer once it is replaced

@@ -85,13 +85,34 @@ def plain_line(line: str | None) -> str | None:
         return None
     if len(line) > LONG_LINE:
         return plain_long_line(line.encode())
+    fields = fields_of_line(line)
+    return None if fields is None else _plain(fields)
+
+
+def fields_of_line(line: str) -> dict[str, Any] | None:
+    """The fields of a line, with numbers as they are written; None if it is no object.
+
+    The rules are those of :func:`plain_line`.
+    """
     if _nests_too_deep(line) or _has_half_a_pair(line):
         return None
     try:
         fields = json.loads(_without_trailing_commas(line), **_AS_WRITTEN)
     except ValueError:
         return None
-    return _plain(fields) if isinstance(fields, dict) else None
+    return fields if isinstance(fields, dict) else None
+
+
+def as_written(value: Any) -> str:
+    """A value of :func:`fields_of_line` as JSON, with numbers as they are written."""
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_written, value))}]"
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)}: {as_written(value[key])}" for key in value)
+        return f"{{{', '.join(pairs)}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def plain_long_line(line: bytes | memoryview) -> str | None:
@@ -119,7 +140,8 @@ def _without_trailing_commas(line: str) -> str:
 
 
 def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(reversed(pairs))
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else dict(reversed(pairs))
 
 
 _AS_WRITTEN: dict[str, Any] = {

@@ -11,7 +11,7 @@ from jobs.lines.exact import plain_line
 from jobs.lines.files import EventFile, open_unpacked, whole
 
 _SHORT = 4 * 1024  # bytes, enough to see what an event file is
-_LONG = 256 * 1024  # bytes, enough for a hundred lines
+_LONG = 1024 * 1024  # bytes, enough for a hundred lines
 _STEP = 32 * 1024  # bytes
 _MOST_LINES = 100
 _MARK = b"\xef\xbb\xbf"
@@ -19,6 +19,8 @@ _BLANKS = b" \t\r\n"
 _NAMES_OF_EVENTS = ("event", "event_name")
 
 _TAR = rb"(?s)[^\0]{1,100}\0.{156,411}ustar"
+
+_LISTING_IN_JSON = "a folder's listing in JSON"
 
 # The beginnings of files that are no JSON lines. The first one that matches counts.
 _KINDS = {
@@ -40,9 +42,7 @@ _KINDS = {
     rb"<\?xml": "XML, such as an error page",
     rb"<": "XML or HTML",
     rb"(total \d+\s+)?[-dl]([r-][w-][xsStT-]){3}[ .+@]": "a folder's listing",
-    rb'\[\s*\{\s*"name":\s*"[^"]*",\s*"type":\s*"(file|directory)"': (
-        "a folder's listing in JSON"
-    ),
+    rb'\[\s*\{\s*"name":\s*"[^"]*",\s*"type":\s*"(file|directory)"': (_LISTING_IN_JSON),
     rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +\d+ \S+\s*?(\n|$)": "a bucket's listing",
 }
 
@@ -114,7 +114,7 @@ class Beginning:
         is_open = any(line.startswith((b"{", b"[")) for line in self.lines)
         return (
             is_open
-            and self.kind is None
+            and self.kind in (None, _LISTING_IN_JSON)
             and any(map(rule, first_lines(self.file, _MOST_LINES)))
         )
 

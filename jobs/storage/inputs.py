@@ -271,6 +271,8 @@ class _Sorting:
         if beginning.is_object_in_utf_8:
             return
         kind = beginning.kind
+        if kind is not None and long_beginning(file).has_event:
+            return
         if kind is None and long_beginning(file).is_latin_1:
             kind = "in Latin-1 or Windows-1252, and not in UTF-8"
         if kind is not None:

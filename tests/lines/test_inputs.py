@@ -414,3 +414,19 @@ def test_an_input_within_the_prefix_is_read_if_it_is_no_table(tmp_path):
     write(tmp_path, "raw/day.json", "users/day.json")
     assert names(find(tmp_path / "raw", tmp_path)) == ["raw/day.json"]
     assert "no event file is there" in refused(tmp_path / "users", prefix=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"<14>Jan  5 host app: start",
+        b"<!-- export -->",
+        b"2021-01-05 10:00:00 123 start",
+        b"ORCHESTRATOR started",
+        b'[{"name": "clip", "type": "file", "event_name": "x"}, ',
+    ],
+)
+def test_a_file_with_events_is_read_however_it_begins(folder, first):
+    end = b"{}]" if first.startswith(b"[") else b""
+    (folder / "a.json").write_bytes(first + b"\n" + (end or EVENT * 3))
+    assert names(find(folder)) == ["logs/a.json"]

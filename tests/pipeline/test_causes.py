@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.events_split.job import JOB as EVENTS_SPLIT
-from jobs.tables import PLAYBACK_EVENTS
+from jobs.tables import PLAYBACK_EVENTS, USER_SESSIONS
 from tests.support import published
+from tests.support.runs import TABLE_JOBS
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +135,62 @@ def test_the_share_of_bytes_counts_as_well(run, tmp_path):
     assert ended.code == 4
     assert "bytes of lines rejected" in ended.error
     assert run(EVENTS_SPLIT, max_rejected_ratio=1).code == 0
+
+
+def test_bytes_that_are_no_text_count_as_they_are_in_the_file(run, tmp_path):
+    write(tmp_path, "a.jsonl", *played(120))
+    size = (tmp_path / "in" / "a.jsonl").stat().st_size
+    with (tmp_path / "in" / "a.jsonl").open("ab") as file:
+        file.write(b"\n" + b"\xff" * (size // 20))
+    assert run(EVENTS_SPLIT).code == 0
+    account = result(tmp_path)["event_files"][0]
+    assert (account["lines"], account["rejected"]) == (121, 1)
+
+
+def test_a_value_is_shown_as_it_is_written(run, tmp_path):
+    line = '{"event_name": "x", "user_id": "u", "timestamp": "2021-01-05T10:00:00", '
+    write(
+        tmp_path,
+        "a.jsonl",
+        *played(1),
+        line + '"value": -1.50,}',
+        line.replace("2021-01-05T10:00:00", "bad") + '"timestamp": "2021"}',
+    )
+    assert run(EVENTS_SPLIT).code == 0
+    values = {cause["reason"]: cause["value"] for cause in result(tmp_path)["causes"]}
+    assert values == {"invalid_value": "-1.50", "invalid_timestamp": '"bad"'}
+
+
+def test_with_a_key_no_message_shows_an_id(run, tmp_path):
+    event = PLAYED | {"timestamp": at(0), "event_id": "secret-1"}
+    write(
+        tmp_path,
+        "a.jsonl",
+        event,
+        event | {"value": 6},
+        *played(120, session_id="secret-2"),
+        '{"session_id": "secret-3", "event_id": "secret-4", "user_id": "secret-5", no',
+    )
+    ended = run(EVENTS_SPLIT, pseudonym_key="a key that nobody knows")
+    assert ended.code == 0
+    assert set(findings(tmp_path)) == {"event_ids_shared", "large_share"}
+    ledger = json.dumps(published.ledger(tmp_path / "out"))
+    assert "secret" not in ended.out + ledger
+
+
+def test_with_a_key_the_id_of_a_gap_session_keeps_its_meaning(run, tmp_path):
+    own = f"u1-{round(START.timestamp() * 1_000_000)}"
+    write(
+        tmp_path,
+        "a.jsonl",
+        PLAYED | {"timestamp": at(0)},
+        PLAYED | {"timestamp": at(500), "session_id": own},
+        PLAYED | {"timestamp": at(501), "session_id": "u1-x"},
+    )
+    assert run(*TABLE_JOBS, pseudonym_key="a key that nobody knows").code == 0
+    rows = published.typed_rows(tmp_path / "out", USER_SESSIONS)
+    assert sorted(row["event_count"] for row in rows) == [1, 2]
+    assert {row["session_id"].startswith("u1") for row in rows} == {True, False}
 
 
 def test_a_run_that_keeps_no_line_shows_the_names_that_it_ignores(run, tmp_path):

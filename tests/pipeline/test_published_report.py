@@ -52,11 +52,11 @@ def test_the_report_shows_the_account_of_the_run_that_wrote_its_tables(
     assert found(prefix)["lines"] is None
 
 
-IGNORED = {"event": "page_view"}
+LIKE = {"event_name": "like", "timestamp": "2021-01-01T00:00:00", "user_id": "u"}
 
 
-def test_there_are_answers_even_without_events(run_on, tmp_path):
-    assert run_on([IGNORED]).code == 0
+def test_there_are_answers_even_without_app_events(run_on, tmp_path):
+    assert run_on([LIKE]).code == 0
     assert found(tmp_path / "out")["conversion"]["overall"] == rate(0, 0)
 
 
@@ -96,7 +96,7 @@ def test_the_report_has_the_100_largest_groups_and_the_others_together(
 def test_a_table_that_is_missing_is_named_and_the_old_report_stays(
     run, run_on, tmp_path
 ):
-    assert run_on([IGNORED]).code == 0
+    assert run_on([LIKE]).code == 0
     prefix = tmp_path / "out"
     before = (prefix / "report" / "answers.json").stat().st_ino
     (prefix / "weekly_retention").rename(tmp_path / "elsewhere")
@@ -111,19 +111,19 @@ def test_tables_of_different_states_are_refused_until_each_job_has_run(
 ):
     job_named = {job.name: job for job in JOBS}
     report = job_named["report"]
-    assert run_on([IGNORED]).code == 0
+    assert run_on([LIKE]).code == 0
     before = (tmp_path / "out" / "report" / "answers.json").stat().st_ino
-    assert run_on([IGNORED], job_named["events_split"]).code == 0
+    assert run_on([LIKE], job_named["events_split"]).code == 0
     for name, table, made_from in (
         ("sessionize", "fact_user_session", "playback_events"),
         ("conversion_rate", "weekly_summary", "user_registration"),
     ):
-        ended = run_on([IGNORED], report)
+        ended = run_on([LIKE], report)
         assert ended.code == 3
         assert ended.error == (
             f"error: {table} was made before {made_from} was written anew: run"
             f" {name}, or the whole pipeline"
         )
         assert (tmp_path / "out" / "report" / "answers.json").stat().st_ino == before
-        assert run_on([IGNORED], job_named[name]).code == 0
-    assert run_on([IGNORED], report).code == 0
+        assert run_on([LIKE], job_named[name]).code == 0
+    assert run_on([LIKE], report).code == 0

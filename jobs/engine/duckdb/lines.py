@@ -30,22 +30,22 @@ _WHOLE_NUMBER = r'("(?:%s)"\s*:\s*-?\d+)\.0+(\s*[,}])'
 _QUOTE_IN_TEXT = '\\"'
 
 _OBJECTS = """
-SELECT raw, source_file, file, "at", object IS NOT NULL AS is_object, {fields},
+SELECT raw, source_file, file, "at", size, object IS NOT NULL AS is_object, {fields},
     CASE WHEN may_need_exact THEN CASE WHEN false THEN 0::TINYINT {means_none} END
     END AS field_without_id
 FROM (
-    SELECT raw, source_file, file, "at", may_need_exact,
+    SELECT raw, source_file, file, "at", size, may_need_exact,
         CASE WHEN json_valid(plain) THEN json_transform(plain, {structure}) END
             AS object
     FROM (
-        SELECT raw, source_file, file, "at", may_need_exact, CASE
+        SELECT raw, source_file, file, "at", size, may_need_exact, CASE
             WHEN exact IS NOT NULL THEN nullif(exact, '')
             WHEN NOT starts_with(line, '{{') OR may_need_exact AND ({needs_exact})
                 THEN {plain_line}(raw)
             ELSE line
         END AS plain
         FROM (
-            SELECT line AS raw, source_file, file, "at", exact,
+            SELECT line AS raw, source_file, file, "at", size, exact,
                 CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{') THEN true
                     ELSE {may_need_exact} END AS may_need_exact,
                 CASE WHEN may_need_exact THEN {rewritten} ELSE line END AS line
