@@ -41,6 +41,7 @@ def call(project: Path, *stand_ins: str, **settings: str):
     path = [*(str(project / name) for name in ("all", *stand_ins)), os.environ["PATH"]]
     return subprocess.run(
         [project / "scripts" / "compose", "jobs", "version"],
+        cwd=project,
         env={"PATH": os.pathsep.join(path), **settings},
         capture_output=True,
         text=True,
@@ -141,7 +142,7 @@ def test_a_folder_of_root_with_other_files_keeps_its_owner(project):
     (project / "data-output" / "etc").mkdir(parents=True)
     ended = call(project)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("error: OUTPUT_DATA_PATH_PREFIX=data-output: ")
+    assert ended.stderr.startswith(f"error: OUTPUT_DATA_PATH_PREFIX={output}: ")
     assert len(ended.stderr.splitlines()) == 1
     # If the caller names a user, this user is taken to have the permissions.
     assert given(project, USER_ID="7")[0] == "7:7"
