@@ -142,7 +142,9 @@ def test_a_folder_of_root_with_other_files_keeps_its_owner(project):
     (project / "data-output" / "etc").mkdir(parents=True)
     ended = call(project)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"error: OUTPUT_DATA_PATH_PREFIX={output}: ")
+    assert ended.stderr.startswith(
+        f"error: OUTPUT_DATA_PATH_PREFIX={project}/data-output: "
+    )
     assert len(ended.stderr.splitlines()) == 1
     # If the caller names a user, this user is taken to have the permissions.
     assert given(project, USER_ID="7")[0] == "7:7"
