@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def in_sql(predicate: Predicate) -> str:
     match predicate.value:
         case None:
             return f"`{predicate.column}` IS NULL"
-        case bool() | int():
+        case bool() | int() | Decimal():
             value = str(predicate.value)
         case float():
             value = f"CAST('{predicate.value!r}' AS DOUBLE)"
@@ -132,4 +133,6 @@ def test_delta_lake_finds_every_row_of_both_engines(prefixes, tmp_path, is_teste
 
 
 def comparable(row: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(str(value) if isinstance(value, date) else value for value in row)
+    return tuple(
+        str(value) if isinstance(value, date | Decimal) else value for value in row
+    )

@@ -32,7 +32,7 @@ INSTANTS = (
     "2021-01-05T00:00:00.001Z",
     "2021-01-05T23:59:59.999999Z",
 )
-VALUES = (0, 7, 2**53 + 1, None)
+VALUES = (0, 7.25, "99999999999.999999", None)
 
 
 class Predicate(NamedTuple):

@@ -38,7 +38,7 @@ def main(ivy: str) -> None:
     session = builder.getOrCreate()
     queries = json.load(sys.stdin)
     rows = [[list(row) for row in session.sql(query).collect()] for query in queries]
-    json.dump(rows, sys.stdout)
+    json.dump(rows, sys.stdout, default=str)  # of decimals
 
 
 if __name__ == "__main__":
