@@ -6,6 +6,7 @@ Blanks are spaces and tabs.
 
 import csv
 import difflib
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,8 @@ def tidy_csv(path: Path, names: Sequence[str], tidy: Path) -> list[MissingColumn
                 if row:
                     writer.writerow([_field(row, at) for at in positions])
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise  # of the new file
         raise InputError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         name = encoding.upper().removesuffix("-SIG")
