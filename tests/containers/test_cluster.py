@@ -30,7 +30,9 @@ def large(tmp_path_factory) -> Version:
     folder = tmp_path_factory.mktemp("large")
     write_events(folder / "in", users=10_000, days=4)
     # This line needs exact reading, in Python.
-    (folder / "in" / "exact.jsonl").write_text("{'event': 'registered'}\n")
+    (folder / "in" / "exact.jsonl").write_text(
+        "{'event': 'registered'}\n" + '{"event": "page_view"}\n'
+    )
     code, error = run(folder / "in", folder / "out", ENGINE="duckdb", **RATIO)
     assert code == 0, error
     tables = published.everything(folder / "out")

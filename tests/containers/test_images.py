@@ -82,7 +82,7 @@ def test_the_input_is_mounted_read_only():
     assert len(jobs) >= 5
     for job in jobs:
         mounts = {mount["target"]: mount for mount in job["volumes"]}
-        assert mounts["/data-input"]["read_only"]
+        assert mounts["/input/data-input"]["read_only"]
 
 
 def test_compose_prints_no_warnings():
