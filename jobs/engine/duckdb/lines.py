@@ -9,14 +9,16 @@ from jobs.quoting import text
 
 # A fast search for lines that may need exact reading; few lines match. It finds -0,
 # numbers with a fraction or an exponent, bare constants, booleans, nested values, texts
-# that begin or end with a blank, that begin with an escape or a number that has an
-# exponent, or that mean no id, and escapes by a code. A time such as 10:00:00.5 also
-# has colons, so the pattern looks at the character after a number.
+# that begin with a blank, an escape or a number that has an exponent, or that mean no
+# id. A time such as 10:00:00.5 also has colons, so the pattern looks at the character
+# after a number. Further lines have texts that end with a blank, or escapes by a code.
 _MAY_NEED_EXACT = (
     r":\s*(?:(?:-0|-?\d+[.eE][-+\deE]*)[,}\s]|-?[iInN][aAnN]|[\[{tf]"
     rf'|"(?:[ \t\\]|-?\d[\d.]*[eE]|(?:{"|".join(map(re.escape, NO_ID))})"))'
-    r'|(?:[ \t]|\\t)"\s*[,}]|\\u'
 )
+# Looked for apart, since a search for one text is faster than one for many.
+_ESCAPE, _CODE_OR_TAB_AT_END = "\\", r'\\u|\\t"\s*[,}]'
+_BLANK, _BLANK_AT_END = ' "', r' "\s*[,}]'
 
 # DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
@@ -46,8 +48,9 @@ FROM (
         END AS plain
         FROM (
             SELECT line AS raw, source_file, file, "at", size, exact,
-                CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{') THEN true
-                    ELSE {may_need_exact} END AS may_need_exact,
+                -- Outside of CASE, DuckDB evaluates all parts of OR and AND.
+                CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{')
+                    OR {may_need_exact} THEN true ELSE false END AS may_need_exact,
                 CASE WHEN may_need_exact THEN {rewritten} ELSE line END AS line
             FROM {lines}
             WHERE line IS NOT NULL
@@ -78,7 +81,11 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
         plain_line=plain_line,
         fields=", ".join(_field(name, kind) for name, kind in fields.items()),
         structure=text(f"{{{structure}}}"),
-        may_need_exact=_matches(_MAY_NEED_EXACT),
+        may_need_exact=(
+            f"{_matches(_MAY_NEED_EXACT)}"
+            f" OR contains(line, {text(_ESCAPE)}) AND {_matches(_CODE_OR_TAB_AT_END)}"
+            f" OR contains(line, {text(_BLANK)}) AND {_matches(_BLANK_AT_END)}"
+        ),
         needs_exact=" OR ".join(needs_exact),
         rewritten=_rewritten(fields),
         means_none=" ".join(
@@ -107,18 +114,19 @@ def _means_none(name: str, number: int) -> str:
 def _rewritten(fields: Mapping[str, Kind]) -> str:
     """SQL for a line in which NaN is null, and 101.0 is 101 in an id."""
     ids = "|".join(name for name, kind in fields.items() if kind.is_id)
-    rewritten = "line"
-    for pattern, replacement in (
-        (_NULL, r"\1null\2"),
-        (_WHOLE_NUMBER % ids, r"\1\2"),
-    ):
-        rewritten = (
-            f"regexp_replace({rewritten}, {text(pattern)}, {text(replacement)}, 'g')"
-        )
+    rewritten = _replaced(_replaced("line", _NULL, "null"), _WHOLE_NUMBER % ids)
+    has_null = "contains(line, 'NaN') OR contains(line, 'Infinity')"
     return (
-        f"CASE WHEN contains(line, {text(_QUOTE_IN_TEXT)})"
-        f" OR {_matches(_TEXT_LIKE_NULL)} THEN line ELSE {rewritten} END"
+        f"CASE WHEN NOT ({has_null} OR contains(line, '.0'))"
+        f" OR contains(line, {text(_QUOTE_IN_TEXT)}) OR {_matches(_TEXT_LIKE_NULL)}"
+        f" THEN line ELSE {rewritten} END"
     )
+
+
+def _replaced(line: str, pattern: str, by: str = "") -> str:
+    """SQL that replaces what stands between the two groups of a pattern."""
+    replacement = rf"\1{by}\2"
+    return f"regexp_replace({line}, {text(pattern)}, {text(replacement)}, 'g')"
 
 
 def _needs_exact(fields: Mapping[str, Kind]) -> str:
