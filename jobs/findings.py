@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from math import exp, lgamma, log
 from statistics import median
 
-from jobs.quoting import printable
+from jobs.quoting import short, some
 
 MOST_UNKNOWN = 0.2
 """The share of users or videos without attributes above which there is a finding."""
@@ -58,8 +58,6 @@ KINDS = (
 
 _NAMES_SHOWN = 5
 
-_LONGEST_EXAMPLE = 60
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -89,7 +87,7 @@ def most_serious_first(findings: Iterable[Finding | None]) -> tuple[Finding, ...
 def missing_column(file: str, column: str, near: Sequence[str]) -> Finding:
     """A column that a CSV file does not have, and names that resemble it."""
     if near:
-        names = " or ".join(map(_example, near))
+        names = " or ".join(map(short, near))
         advice = f"Its header has {names}: if that is meant, rename it to {column}."
     else:
         advice = "Nothing in its header resembles that name."
@@ -108,7 +106,7 @@ def unreadable_values(
     return Finding(
         "unreadable_values",
         f"{file}: {values} of {column} cannot be read and became NULL, such as"
-        f" {_example(example or '')}. The column takes {takes}.",
+        f" {short(example or '')}. The column takes {takes}.",
         count,
     )
 
@@ -132,7 +130,7 @@ def all_app_events_ignored(ignored: Mapping[str, int], kept: int) -> Finding | N
     lines = sum(ignored.values())
     if kept or not lines:
         return None
-    names = _listed([f'"{_example(name)}"' for name in ignored])
+    names = some([f'"{short(name)}"' for name in ignored], _NAMES_SHOWN)
     return Finding(
         "all_app_events_ignored",
         f"All {lines:,} app events are ignored, so no user registers or comes back."
@@ -151,7 +149,9 @@ def missing_name(name: str, near: Mapping[str, int]) -> Finding | None:
     if not near:
         return None
     events = sum(near.values())
-    names = _listed([f'"{_example(other)}" ({near[other]:,})' for other in near])
+    names = some(
+        [f'"{short(other)}" ({near[other]:,})' for other in near], _NAMES_SHOWN
+    )
     return Finding(
         "missing_name",
         f"No event is named {name}, but some are {names}. Names are compared as they"
@@ -168,7 +168,7 @@ def event_ids_shared(different: int, example: str) -> Finding | None:
     return Finding(
         "event_ids_shared",
         f"{events} from another one of the same user, day, name and event_id, such as"
-        f" {_example(example)}; the smallest of each is stored. With EVENT_ID=ignore,"
+        f" {short(example)}; the smallest of each is stored. With EVENT_ID=ignore,"
         " all of them are.",
         different,
     )
@@ -228,7 +228,7 @@ def few_events(events: Mapping[date, int]) -> Finding | None:
     ]
     if not few:
         return None
-    days = _listed([f"{day} ({events.get(day, 0):,})" for day in few])
+    days = some([f"{day} ({events.get(day, 0):,})" for day in few], _NAMES_SHOWN)
     count = "1 day has" if len(few) == 1 else f"{len(few):,} days have"
     return Finding(
         "few_events",
@@ -269,7 +269,7 @@ def large_share(of: str, example: str, events: int, all_events: int) -> Finding 
         return None
     return Finding(
         "large_share",
-        f"One {of}, {_example(example)}, has {events:,} of {all_events:,} events"
+        f"One {of}, {short(example)}, has {events:,} of {all_events:,} events"
         f" ({100 * events / all_events:.0f} %). A test, a robot or a default value may"
         " have this id.",
         events,
@@ -294,23 +294,9 @@ def passed_over(files: Sequence[str]) -> Finding | None:
     if not files:
         return None
     count = "1 file was" if len(files) == 1 else f"{len(files):,} files were"
-    names = _listed([_example(name) for name in files])
+    names = some([short(name) for name in files], _NAMES_SHOWN)
     return Finding(
         "passed_over",
         f"{count} passed over: {names}. The notes and the ledger say why.",
         len(files),
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first names, and the number of the others."""
-    more = f" and {len(names) - _NAMES_SHOWN:,} more" * (len(names) > _NAMES_SHOWN)
-    return ", ".join(names[:_NAMES_SHOWN]) + more
-
-
-def _example(text: str) -> str:
-    """A text from the input, made short."""
-    short = (
-        text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 1] + "…"
-    )
-    return printable(short)

@@ -1,7 +1,10 @@
 """Quotes texts for SQL, a shell and a terminal, whatever characters they have."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+
+_LONGEST_NAME = 60
 
 
 def identifier(name: str) -> str:
@@ -22,3 +25,15 @@ def shell_word(value: str) -> str:
 def printable(name: str) -> str:
     """The name with control characters escaped, which a terminal would obey."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def short(name: str) -> str:
+    """The name in few characters, with control characters escaped."""
+    is_short = len(name) <= _LONGEST_NAME
+    return printable(name if is_short else name[: _LONGEST_NAME - 1] + "…")
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first names, and the number of the others."""
+    more = f" and {len(names) - most:,} more" * (len(names) > most)
+    return ", ".join(names[:most]) + more

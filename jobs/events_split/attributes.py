@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from jobs.engine import Engine
 from jobs.errors import InputError
+from jobs.fields import BLANKS
 from jobs.lines.exact import LONGEST_LINE
+from jobs.lines.unpacking import UTF_16_MARKS
 from jobs.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_BLANKS = " \t"
 _DELIMITERS = (",", ";", "\t", "|")
-_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def tidy_csv(path: Path, names: Sequence[str], tidy: Path) -> list[MissingColumn
 
 def _encoding(path: Path) -> str:
     with path.open("rb") as file:
-        return "utf-16" if file.read(2) in _UTF_16_MARKS else "utf-8-sig"
+        return "utf-16" if file.read(2) in UTF_16_MARKS else "utf-8-sig"
 
 
 def _delimiter(source: TextIO, names: Sequence[str]) -> str:
@@ -138,7 +138,7 @@ def _rows(source: TextIO, delimiter: str) -> Iterator[list[str]]:
 
 def _header(rows: Iterator[list[str]]) -> list[str]:
     """The names in the first row that is not blank, in lower case."""
-    names = ([field.strip(_BLANKS).lower() for field in row] for row in rows)
+    names = ([field.strip(BLANKS).lower() for field in row] for row in rows)
     return next(filter(any, names), [])
 
 
@@ -154,4 +154,4 @@ def _missing(names: Sequence[str], header: Sequence[str]) -> list[MissingColumn]
 def _field(row: Sequence[str], position: int | None) -> str:
     if position is None or position >= len(row):
         return ""
-    return row[position].strip(_BLANKS)
+    return row[position].strip(BLANKS)

@@ -16,8 +16,7 @@ from jobs.fields import FIELDS, OPTIONAL_ID, OPTIONAL_KNOWN_ID, Number
 from jobs.ledger import Cause
 from jobs.lines.exact import as_written, fields_of_line
 from jobs.lines.files import EventFile, line_number
-from jobs.quoting import printable
-from jobs.tables import EVENT_TABLES
+from jobs.quoting import printable, some
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -143,8 +142,7 @@ def causes(
         for reason, count in rejected.items()
         for first in seen[reason][:1]
     )
-    kept = {table.name for table in EVENT_TABLES}
-    is_any_kept = any(counted.outcome in kept for counted in tally)
+    is_any_kept = any(counted.is_kept for counted in tally)
     all_lines = sum(counted.lines for counted in tally)
     if not found or (is_any_kept and 2 * found[0].lines <= all_lines):
         return found, ""
@@ -175,9 +173,8 @@ def help_with(reason: str, lines: Sequence[str]) -> str:
     sentences = []
     wanted = _WANTED.get(reason, ())
     if keys and wanted:
-        names = ", ".join(short(name) for name, _ in keys.most_common(_NAMES_SHOWN))
-        more = f" and {len(keys) - _NAMES_SHOWN:,} more" * (len(keys) > _NAMES_SHOWN)
-        sentences.append(f"such lines have the keys {names}{more}")
+        names = some([short(name) for name, _ in keys.most_common()], _NAMES_SHOWN)
+        sentences.append(f"such lines have the keys {names}")
         others = {name: count for name, count in keys.items() if name not in FIELDS}
         for field in wanted:
             if field not in keys and (near := near_names(field, others)):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from jobs.errors import EventIdError, TooManyRejectedError
 from jobs.events_split.causes import short
 from jobs.ledger import FileAccount, percent
-from jobs.tables import APP_LOADED, EVENT_TABLES
+from jobs.quoting import some
+from jobs.tables import APP_LOADED
 
 if TYPE_CHECKING:
     from jobs.events_split.model import SharedEventId, Tally
@@ -67,19 +68,17 @@ def _require_few_rejected(
 def _require_good_line_in_each(files: Sequence[FileAccount], help_: str) -> None:
     bad = [file for file in files if file.lines and not file.kept + file.ignored]
     if bad:
-        names = ", ".join(short(file.name) for file in bad[:_NAMES_SHOWN])
-        more = f" and {len(bad) - _NAMES_SHOWN:,} more" * (len(bad) > _NAMES_SHOWN)
+        names = some([short(file.name) for file in bad], _NAMES_SHOWN)
         lines = sum(file.lines for file in bad)
         raise TooManyRejectedError(
-            f"no good line in {names}{more}: all {lines:,} lines rejected"
-            f"{_after(help_)}"
+            f"no good line in {names}: all {lines:,} lines rejected" f"{_after(help_)}"
         )
 
 
 def _require_kept_line(tally: Sequence["Tally"], help_: str) -> None:
     from jobs.events_split import model
 
-    if any(each.outcome in _KEPT for each in tally):
+    if any(each.is_kept for each in tally):
         return
     ignored = model.by_detail(tally, model.IGNORED)
     if not ignored:
@@ -105,7 +104,7 @@ def require_identifying(
     Raises:
         EventIdError: they are too many, so event_id identifies no event.
     """
-    kept = sum(each.lines for each in tally if each.outcome in _KEPT)
+    kept = sum(each.lines for each in tally if each.is_kept)
     different = sum(found.different_rows for found in shared)
     if kept >= LEAST_LINES and limit < 1 and different > Decimal(str(limit)) * kept:
         examples = ", ".join(short(found.example) for found in shared)
@@ -115,9 +114,6 @@ def require_identifying(
             f" day, name and event_id, such as {examples}; with EVENT_ID=ignore only"
             " equal events are one"
         )
-
-
-_KEPT = {table.name for table in EVENT_TABLES}
 
 
 def _after(help_: str) -> str:

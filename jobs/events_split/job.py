@@ -208,7 +208,7 @@ def _stage_attributes(
 
 def _zone_of_events(time_zone: str, tally: Sequence["Tally"]) -> Offsets:
     """The offsets of a zone from the oldest to the newest event of the tables."""
-    kept = [each for each in tally if each.outcome in {t.name for t in EVENT_TABLES}]
+    kept = [each for each in tally if each.is_kept]
     oldest = min((each.oldest for each in kept if each.oldest is not None), default=0)
     newest = max((each.newest for each in kept if each.newest is not None), default=0)
     return offsets(time_zone, oldest, newest + 1)

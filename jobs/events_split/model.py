@@ -514,6 +514,11 @@ class Tally(NamedTuple):
     size: int = 0
     names: int = 1
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the lines belong to a table."""
+        return self.outcome not in (IGNORED, REJECTED)
+
 
 def tally(counts: DataFrame) -> DataFrame:
     """One row per outcome and detail, as :class:`Tally`.

@@ -14,7 +14,7 @@ from jobs.errors import InputError
 
 _GZIP_WINDOW = 31  # in zlib, the number of a window with a gzip header
 _CHUNK = 1024 * 1024  # bytes that are unpacked or decoded at once
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TOO_LARGE_WINDOW = "Frame requires too much memory"
 
 
@@ -74,20 +74,39 @@ def unpacked(stored: io.RawIOBase, path: Path) -> io.RawIOBase:
     source = _Peeked(stored)
     if new_member := _packing(source.head):
         source = _Peeked(_Unpacked(source, new_member, path))
-    return _Decoded(source) if source.head.startswith(_UTF_16) else source
+    return _Decoded(source) if source.head.startswith(UTF_16_MARKS) else source
 
 
 def is_stored_as_read(stored: io.RawIOBase) -> bool:
     """Whether a file is neither packed nor UTF-16."""
     head = _Peeked(stored).head
-    return not _packing(head) and not head.startswith(_UTF_16)
+    return not _packing(head) and not head.startswith(UTF_16_MARKS)
 
 
 def _packing(head: bytes) -> Callable[[], _Member] | None:
     return next((_PACKINGS[sign] for sign in _PACKINGS if head.startswith(sign)), None)
 
 
-class _Peeked(io.RawIOBase):
+class _Buffered(io.RawIOBase):
+    """Reads from a source, of which some bytes were read already."""
+
+    def __init__(self, source: io.RawIOBase) -> None:
+        self._source = source
+        self._rest: bytes | memoryview = b""
+
+    def _move_into(self, buffer: Any) -> int:
+        """Move bytes that were read already; returns their number."""
+        count = min(len(buffer), len(self._rest))
+        memoryview(buffer)[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Peeked(_Buffered):
     """Bytes whose first ones were read already.
 
     Attributes:
@@ -95,7 +114,7 @@ class _Peeked(io.RawIOBase):
     """
 
     def __init__(self, source: io.RawIOBase) -> None:
-        self._source = source
+        super().__init__(source)
         self.head = b""
         while len(self.head) < _LONGEST_SIGN and (
             read := source.read(_LONGEST_SIGN - len(self.head))
@@ -106,14 +125,7 @@ class _Peeked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
             return self._source.readinto(buffer) or 0
-        count = min(len(buffer), len(self._rest))
-        memoryview(buffer)[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+        return self._move_into(buffer)
 
 
 class _Unpacked(io.RawIOBase):
@@ -169,13 +181,12 @@ class _Unpacked(io.RawIOBase):
         super().close()
 
 
-class _Decoded(io.RawIOBase):
+class _Decoded(_Buffered):
     """The text of a file in UTF-16 that begins with a byte order mark, in UTF-8."""
 
     def __init__(self, source: io.RawIOBase) -> None:
-        self._source = source
+        super().__init__(source)
         self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
-        self._rest = memoryview(b"")
         self._is_over = False
 
     def readinto(self, buffer: Any) -> int:
@@ -184,11 +195,4 @@ class _Decoded(io.RawIOBase):
             self._is_over = not read
             text = self._decoder.decode(read, final=self._is_over)
             self._rest = memoryview(text.encode())
-        count = min(len(buffer), len(self._rest))
-        memoryview(buffer)[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+        return self._move_into(buffer)

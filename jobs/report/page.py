@@ -16,12 +16,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from jobs.quoting import printable
+from jobs.quoting import short
 
 Answer = dict[str, Any]
 
 _HERE = Path(__file__).parent
-_LONGEST_NAME = 60
 _THIN = "\u202f"
 
 FEW = 30
@@ -98,8 +97,7 @@ def number(whole: int) -> str:
 
 def name(text: str) -> str:
     """A name from the data, made short, and with control characters escaped."""
-    short = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
-    return printable(short)
+    return short(text)
 
 
 def day(iso: str) -> str:
