@@ -22,7 +22,7 @@ _ENGINE = (
     *("read_lines", "read_csv", "read", "write", "cache", "collect", "query"),
     "close",
 )
-_WRITER = ("__init__", "publish", "record", "close")
+_WRITER = ("__init__", "publish", "close")
 WRITING_SQL = "SQLFrame writes SQL"
 
 

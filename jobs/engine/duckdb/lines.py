@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from jobs.fields import NO_ID, Kind
+from jobs.fields import NO_ID, Kind, means_no_id
 from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, NEVER_TOO_DEEP_LENGTH
 from jobs.quoting import text
 
@@ -20,6 +20,9 @@ _MAY_NEED_EXACT = (
 _ESCAPE, _CODE_OR_TAB_AT_END = "\\", r'\\u|\\t"\s*[,}]'
 _BLANK, _BLANK_AT_END = ' "', r' "\s*[,}]'
 
+# Finds texts that are no id, or have blanks around one.
+_MAY_NEED_TRIM = rf':\s*"(?:[ \t]|(?:{"|".join(map(re.escape, NO_ID))})")|[ \t]"\s*[,}}]'
+
 # DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
 _BARE_CONSTANT_IN_ARRAY = r"[\[,]\s*-?[iInN][aAnN]"
@@ -33,27 +36,33 @@ _QUOTE_IN_TEXT = '\\"'
 
 _OBJECTS = """
 SELECT raw, source_file, file, "at", size, object IS NOT NULL AS is_object, {fields},
-    CASE WHEN may_need_exact THEN CASE WHEN false THEN 0::TINYINT {means_none} END
+    CASE WHEN may_need_trim THEN CASE WHEN false THEN 0::TINYINT {means_none} END
     END AS field_without_id
 FROM (
-    SELECT raw, source_file, file, "at", size, may_need_exact,
+    SELECT raw, source_file, file, "at", size,
         CASE WHEN json_valid(plain) THEN json_transform(plain, {structure}) END
-            AS object
+            AS object,
+        CASE WHEN may_need_exact THEN plain IS DISTINCT FROM raw OR {may_need_trim}
+        ELSE false END AS may_need_trim
     FROM (
-        SELECT raw, source_file, file, "at", size, may_need_exact, CASE
-            WHEN exact IS NOT NULL THEN nullif(exact, '')
-            WHEN NOT starts_with(line, '{{') OR may_need_exact AND ({needs_exact})
-                THEN {plain_line}(raw)
-            ELSE line
-        END AS plain
+        SELECT raw, source_file, file, "at", size, may_need_exact,
+            CASE WHEN may_need_exact THEN CASE
+                WHEN exact IS NOT NULL THEN nullif(exact, '')
+                WHEN NOT starts_with(line, '{{') OR {needs_exact}
+                    THEN {plain_line}(raw)
+                ELSE line
+            END ELSE raw END AS plain
         FROM (
-            SELECT line AS raw, source_file, file, "at", size, exact,
-                -- Outside of CASE, DuckDB evaluates all parts of OR and AND.
-                CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{')
-                    OR {may_need_exact} THEN true ELSE false END AS may_need_exact,
-                CASE WHEN may_need_exact THEN {rewritten} ELSE line END AS line
-            FROM {lines}
-            WHERE line IS NOT NULL
+            SELECT line AS raw, source_file, file, "at", size, exact, may_need_exact,
+                CASE WHEN may_need_exact THEN {rewritten} END AS line
+            FROM (
+                SELECT line, source_file, file, "at", size, exact,
+                    -- Outside of CASE, DuckDB evaluates all parts of OR and AND.
+                    CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{')
+                        OR {may_need_exact} THEN true ELSE false END AS may_need_exact
+                FROM {lines}
+                WHERE line IS NOT NULL
+            )
         )
     )
 )
@@ -87,6 +96,7 @@ def objects_query(lines: str, plain_line: str, fields: Mapping[str, Kind]) -> st
             f" OR contains(line, {text(_BLANK)}) AND {_matches(_BLANK_AT_END)}"
         ),
         needs_exact=" OR ".join(needs_exact),
+        may_need_trim=_matches(_MAY_NEED_TRIM, "plain"),
         rewritten=_rewritten(fields),
         means_none=" ".join(
             _means_none(name, number)
@@ -101,14 +111,13 @@ def _field(name: str, kind: Kind) -> str:
     if kind.text is None:
         return f'{value} AS "{name}"'
     text_if_exact = kind.text.format(value=value)
-    return f'CASE WHEN may_need_exact THEN {text_if_exact} ELSE {value} END AS "{name}"'
+    return f'CASE WHEN may_need_trim THEN {text_if_exact} ELSE {value} END AS "{name}"'
 
 
 def _means_none(name: str, number: int) -> str:
     """SQL for the number of a field whose text means that there is no id."""
-    texts = ", ".join(map(text, NO_ID))
     value = f"trim(object.\"{name}\", ' \t')"
-    return f"WHEN {value} IN ({texts}) THEN {number}::TINYINT"
+    return f"WHEN {means_no_id(value)} THEN {number}::TINYINT"
 
 
 def _rewritten(fields: Mapping[str, Kind]) -> str:
@@ -140,5 +149,5 @@ def _needs_exact(fields: Mapping[str, Kind]) -> str:
     return rf'"(?:{"|".join(ways)})'
 
 
-def _matches(pattern: str) -> str:
-    return f"regexp_matches(line, {text(pattern)})"
+def _matches(pattern: str, line: str = "line") -> str:
+    return f"regexp_matches({line}, {text(pattern)})"
