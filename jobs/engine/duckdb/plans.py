@@ -5,13 +5,16 @@ the steps before it several times. This takes most of a run on little input.
 """
 
 import gc
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 import sqlframe.base.util
 import sqlglot
+from sqlframe.base.dataframe import BaseDataFrame
 from sqlframe.base.session import _BaseSession
+from sqlglot import exp
 from sqlglot.expressions.core import Expr, Expression
 
 
@@ -30,6 +33,11 @@ def hasten_plans() -> None:
     # SQLGlot's own copy calls its general methods for changing a node, and makes deep
     # copies of the metadata of every node.
     Expression.__deepcopy__ = copied  # type: ignore[method-assign, assignment]
+    # SQLFrame copies the whole tree of a step to set another one in its copy.
+    BaseDataFrame.copy = _copy_with  # type: ignore[method-assign, assignment]
+    # For every step, SQLFrame copies all steps before it six times, and writes them to
+    # name it.
+    BaseDataFrame._convert_leaf_to_cte = _next_step  # type: ignore[method-assign, assignment]
 
 
 def copied(tree: Expr, memo: Any = None) -> Expr:
@@ -56,14 +64,50 @@ def copied(tree: Expr, memo: Any = None) -> Expr:
 
 
 def _without_children(node: Expr) -> Expr:
-    copy = node.__class__()
-    if node.comments is not None:
-        copy.comments = node.comments.copy()
-    if node._type is not None:
-        copy._type = deepcopy(node._type)
-    if node._meta is not None:
-        copy._meta = node._meta.copy()
+    # The constructor would look for children.
+    copy = object.__new__(node.__class__)
+    copy.args = {}
+    copy.parent = copy.arg_key = copy.index = copy._hash = None
+    copy.comments = None if node.comments is None else node.comments.copy()
+    copy._type = None if node._type is None else deepcopy(node._type)
+    copy._meta = None if node._meta is None else node._meta.copy()
     return copy
+
+
+def _copy_with(rows: Any, **changed: Any) -> Any:
+    changed["join_on_uuid"] = str(uuid4())
+    kept = {name: of for name, of in vars(rows).items() if name not in changed}
+    for name, of in kept.items():
+        kept[name] = of.copy() if hasattr(of, "copy") else copy(of)
+    return rows.__class__(**kept, **changed)
+
+
+_convert_leaf_to_cte = BaseDataFrame._convert_leaf_to_cte
+
+
+def _next_step(
+    rows: Any, sequence_id: str | None = None, name: str | None = None
+) -> Any:
+    """The rows as a named query, and a query that selects them all from it."""
+    query = rows.expression
+    steps = query.args.get("with_")
+    is_recursive = steps is not None and steps.args.get("recursive")
+    if rows.pending_hints or query.args.get("joins") or is_recursive:
+        return _convert_leaf_to_cte(rows, sequence_id, name)
+    sequence_id = sequence_id or rows.sequence_id
+    step = query.copy()
+    steps = step.args.pop("with_", None)
+    # The names of the steps that it reads stand for what they are.
+    name = name or rows._create_hash_from_expression(step)
+    named = exp.Select().with_(name, as_=step, copy=False).ctes[0]
+    named.set("branch_id", rows.branch_id)
+    named.set("sequence_id", sequence_id)
+    before = [] if steps is None else steps.expressions
+    columns = [column.expression for column in rows._get_outer_select_columns(named)]
+    selected = exp.Select()
+    selected.set("with_", exp.With(expressions=[*before, named]))
+    selected = selected.from_(name, copy=False).select(*columns, copy=False)
+    return rows.copy(expression=selected, sequence_id=sequence_id)
 
 
 def _dialect_name(dialect: sqlglot.Dialect) -> str:
