@@ -16,11 +16,14 @@ pytest_plugins = [
 # What Spark has no part in is tested once, with the embedded engine.
 WITHOUT_SPARK = [
     "jobs/unit_tests/test_attributes.py",
+    "jobs/unit_tests/test_findings.py",
     "jobs/unit_tests/test_privacy.py",
     "jobs/unit_tests/test_significance.py",
+    "tests/containers/test_compose.py",
     "tests/engines/test_duckdb_session.py",
     "tests/engines/test_quick_plans.py",
     "tests/lines/*",
+    "tests/page/test_text.py",
     "tests/pipeline/test_delta.py",
     "tests/pipeline/test_published_report.py",
     "tests/pipeline/test_publishing.py",
@@ -46,7 +49,9 @@ def pytest_collection_modifyitems(
     """Fast tests run first, and the long ones only if asked for: ``-m long``."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     for item in items:
-        if IS_SPARK and item.get_closest_marker("long_on_spark"):
+        # DuckDB judges lines for both engines.
+        is_shared = "judged" in getattr(item, "fixturenames", ())
+        if IS_SPARK and (is_shared or item.get_closest_marker("long_on_spark")):
             item.add_marker("long")
     if "long" in config.option.markexpr:
         return

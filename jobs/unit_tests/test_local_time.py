@@ -35,6 +35,7 @@ DAYS = [
 ]
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize(("zone", "instant", "day"), DAYS)
 def test_a_day_is_that_of_the_zone(table, rows_of, zone, instant, day):
     at = micros(instant)
@@ -60,6 +61,7 @@ LOCAL_TIMES = [
 ]
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize(("zone", "local", "instant"), LOCAL_TIMES)
 def test_a_local_time_is_an_instant_of_the_zone(table, rows_of, zone, local, instant):
     at = micros(instant)

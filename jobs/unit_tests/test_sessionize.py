@@ -142,19 +142,22 @@ def test_watch_time_is_the_sum_over_watch_time_events(sessions_of):
     assert without["total_watch_time_s"] == 0
 
 
-@pytest.mark.parametrize(
-    ("values", "seconds"),
-    [(["0.98"] * 49, 48), (["9.99"] * 3, 29), (["0.000001"] * 3, 0), (["0.1"] * 30, 3)],
-)
-def test_parts_of_seconds_are_added_exactly_and_then_rounded_down(
-    sessions_of, values, seconds
-):
+def test_parts_of_seconds_are_added_exactly_and_then_rounded_down(sessions_of):
+    values = {
+        "48 s": ["0.98"] * 49,
+        "29 s": ["9.99"] * 3,
+        "0 s": ["0.000001"] * 3,
+        "3 s": ["0.1"] * 30,
+    }
     events = [
-        event(f"2021-01-01T00:00:{at:02}Z", value=Decimal(value))
-        for at, value in enumerate(values)
+        event(f"2021-01-01T00:00:{at:02}Z", user=user, value=Decimal(value))
+        for user, added in values.items()
+        for at, value in enumerate(added)
     ]
-    [session] = sessions_of(*events)
-    assert session["total_watch_time_s"] == seconds
+    watched = {s["user_id"]: s["total_watch_time_s"] for s in sessions_of(*events)}
+    assert {user: f"{seconds} s" for user, seconds in watched.items()} == {
+        user: user for user in values
+    }
 
 
 def test_a_session_never_ends_before_its_start(sessions_of):
@@ -224,15 +227,19 @@ def test_a_0_is_final_once_72_hours_of_events_have_followed(
     assert first["retention_observed"] is is_observed
 
 
-@pytest.mark.parametrize(
-    ("seconds", "reached", "dropped"),
-    [(9, 0, 1), (10, 0, 0), (29, 0, 0), (30, 1, 0), (None, 0, 1)],
-)
-def test_30_seconds_are_success_and_under_10_a_drop_off(
-    facts_of, seconds, reached, dropped
-):
-    [fact] = facts_of(event(value=seconds))
-    assert (fact["reached_30s"], fact["dropoff_under_10s"]) == (reached, dropped)
+def test_30_seconds_are_success_and_under_10_a_drop_off(facts_of):
+    reached_and_dropped = {
+        9: (0, 1),
+        10: (0, 0),
+        29: (0, 0),
+        30: (1, 0),
+        None: (0, 1),
+    }
+    events = [event(user=f"{n} s", value=n) for n in reached_and_dropped]
+    assert {
+        fact["user_id"]: (fact["reached_30s"], fact["dropoff_under_10s"])
+        for fact in facts_of(*events)
+    } == {f"{n} s": expected for n, expected in reached_and_dropped.items()}
 
 
 def test_no_events_give_no_sessions(sessions_of, facts_of):

@@ -29,6 +29,7 @@ def sessions(folder):
     return {row["user_id"]: row for row in rows}
 
 
+@pytest.mark.long_on_spark
 def test_bare_nan_where_a_value_is_missing(run, tmp_path):
     lines = [json.dumps(played(n, value=float("nan"))) for n in range(30)]
     assert "NaN" in lines[0]
@@ -54,16 +55,19 @@ def test_values_as_texts_and_parts_of_seconds(run, tmp_path):
     assert watched == {"u1": 35, "u2": 48, "u3": 29}
 
 
-@pytest.mark.parametrize("written", ["7", "7.0", '"7"', '" 7 "'])
-def test_ids_as_numbers_find_their_users_and_videos(run, tmp_path, written):
+def test_ids_as_numbers_find_their_users_and_videos(run, tmp_path):
+    ids = {"6": "6", "7.0": "7", '"8"': "8", '" 9 "': "9"}
     event = json.dumps(played(0, user_id="?", video_id="?", session_id="?"))
-    write(tmp_path, event.replace('"?"', written))
-    write(tmp_path, "user_id,gender", "7,f", "8,m", name="users.csv")
-    write(tmp_path, "video_id,title", "7,Clouds", name="videos.csv")
+    write(tmp_path, *(event.replace('"?"', written) for written in ids))
+    users = (f"{n},gender {n}" for n in range(5, 10))
+    write(tmp_path, "user_id,gender", *users, name="users.csv")
+    videos = (f"{n},title {n}" for n in range(5, 10))
+    write(tmp_path, "video_id,title", *videos, name="videos.csv")
     assert run(*TABLE_JOBS).code == 0
-    session = sessions(tmp_path)["7"]
-    assert session["session_id"] == "7"
-    assert (session["gender"], session["first_video_title"]) == ("f", "Clouds")
+    assert {
+        user: (row["session_id"], row["gender"], row["first_video_title"])
+        for user, row in sessions(tmp_path).items()
+    } == {n: (n, f"gender {n}", f"title {n}") for n in ids.values()}
 
 
 SEGMENT = [
@@ -80,6 +84,7 @@ GA4 = {"event_timestamp": "1612051260000000", "event_name": "first_visit"}
 MIXPANEL = {"event": "registered", "properties": {"time": 1612054800, "distinct_id": 1}}
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize(
     ("events", "keys"),
     [

@@ -92,6 +92,7 @@ def test_each_reason_has_its_count_its_first_line_and_its_value(run, tmp_path):
     assert not any("JSON, from" in value for value in values)
 
 
+@pytest.mark.long_on_spark
 def test_lines_with_other_keys_end_with_these_keys_and_what_would_help(run, tmp_path):
     write(
         tmp_path,
@@ -110,6 +111,7 @@ def test_lines_with_other_keys_end_with_these_keys_and_what_would_help(run, tmp_
     assert "- missing_event (30): in/a.jsonl:1 has keys: event_type" in ended.out
 
 
+@pytest.mark.long_on_spark
 def test_a_file_without_a_good_line_ends_a_run_of_any_size(run, tmp_path):
     write(tmp_path, "a.jsonl", *played(200))
     write(tmp_path, "b.jsonl", {"level": "info"})
@@ -119,6 +121,7 @@ def test_a_file_without_a_good_line_ends_a_run_of_any_size(run, tmp_path):
     assert run(EVENTS_SPLIT, max_rejected_ratio=1).code == 0
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize(
     ("good", "bad", "code"), [(90, 10, 0), (89, 11, 4), (10, 11, 0)]
 )
@@ -129,6 +132,7 @@ def test_the_share_of_lines_counts_from_100_lines_on(run, tmp_path, good, bad, c
     assert ("11 of 100 lines rejected (11.00%)" in ended.error) == (code == 4)
 
 
+@pytest.mark.long_on_spark
 def test_the_share_of_bytes_counts_as_well(run, tmp_path):
     write(tmp_path, "a.jsonl", *played(200), json.dumps({"x": "y" * 10_000}))
     ended = run(EVENTS_SPLIT)
@@ -137,6 +141,7 @@ def test_the_share_of_bytes_counts_as_well(run, tmp_path):
     assert run(EVENTS_SPLIT, max_rejected_ratio=1).code == 0
 
 
+@pytest.mark.long_on_spark
 def test_bytes_that_are_no_text_count_as_they_are_in_the_file(run, tmp_path):
     write(tmp_path, "a.jsonl", *played(120))
     size = (tmp_path / "in" / "a.jsonl").stat().st_size
@@ -147,6 +152,7 @@ def test_bytes_that_are_no_text_count_as_they_are_in_the_file(run, tmp_path):
     assert (account["lines"], account["rejected"]) == (121, 1)
 
 
+@pytest.mark.long_on_spark
 def test_a_value_is_shown_as_it_is_written(run, tmp_path):
     line = '{"event_name": "x", "user_id": "u", "timestamp": "2021-01-05T10:00:00", '
     write(
@@ -161,6 +167,7 @@ def test_a_value_is_shown_as_it_is_written(run, tmp_path):
     assert values == {"invalid_value": "-1.50", "invalid_timestamp": '"bad"'}
 
 
+@pytest.mark.long_on_spark
 def test_with_a_key_no_message_shows_an_id(run, tmp_path):
     event = PLAYED | {"timestamp": at(0), "event_id": "secret-1"}
     write(
@@ -193,6 +200,7 @@ def test_with_a_key_the_id_of_a_gap_session_keeps_its_meaning(run, tmp_path):
     assert {row["session_id"].startswith("u1") for row in rows} == {True, False}
 
 
+@pytest.mark.long_on_spark
 def test_a_run_that_keeps_no_line_shows_the_names_that_it_ignores(run, tmp_path):
     write(tmp_path, "a.jsonl", *({"event": f"view {n % 2}"} for n in range(5)))
     for ratio in (0.1, 1):
@@ -201,6 +209,7 @@ def test_a_run_that_keeps_no_line_shows_the_names_that_it_ignores(run, tmp_path)
         assert "view 0 (3), view 1 (2)" in ended.error
 
 
+@pytest.mark.long_on_spark
 def test_loads_of_nobody_count_as_rejected_where_they_are_most(run, tmp_path):
     load = {"event": "app_loaded", "timestamp": at(0)}
     loads = [load | {"initiator_id": n} for n in range(20)]
@@ -213,6 +222,7 @@ def test_loads_of_nobody_count_as_rejected_where_they_are_most(run, tmp_path):
     assert "app_loaded (anonymous) 21" in ended.error
 
 
+@pytest.mark.long_on_spark
 def test_of_many_ignored_names_the_most_frequent_are_kept(run, tmp_path):
     names = [f"view {n:03}" for n in range(150)]
     write(tmp_path, "a.jsonl", *played(1), *({"event": n} for n in [*names, names[7]]))
@@ -248,6 +258,7 @@ def test_of_events_that_share_an_event_id_the_smallest_stays(run, tmp_path):
     assert "event_ids_shared" not in findings(tmp_path)
 
 
+@pytest.mark.long_on_spark
 def test_an_event_id_that_identifies_nothing_ends_the_run(run, tmp_path):
     write(
         tmp_path,
@@ -288,6 +299,7 @@ def test_what_looks_wrong_is_found_with_its_figure(run, tmp_path):
     assert found["passed_over"][0] == 1
 
 
+@pytest.mark.long_on_spark
 def test_a_name_of_the_rules_that_only_occurs_in_another_spelling_is_found(
     run, tmp_path
 ):
@@ -298,6 +310,7 @@ def test_a_name_of_the_rules_that_only_occurs_in_another_spelling_is_found(
     assert 'No event is named watch_time, but some are "Watch_Time" (3)' in text
 
 
+@pytest.mark.long_on_spark
 def test_nothing_looks_wrong_in_ordinary_events(run, tmp_path):
     users = [
         {"event": name, "timestamp": at(n * 300), "initiator_id": n}

@@ -17,7 +17,7 @@ from jobs.tables import (
     Range,
     Table,
 )
-from tests.support.engine import ENGINE, data_frame
+from tests.support.engine import data_frame
 
 START = "2021-01-01T00:00:00Z"
 EVENT = {
@@ -203,11 +203,21 @@ BROKEN = {
 }
 
 
-# A case takes ten seconds on Spark.
-SPARK_TRIES = ("a flag", "a session twice", "a cohort of another size")
+# Every check runs the SQL of all rules.
+IN_CI_ON_SPARK = "a session twice"
 
 
-@pytest.mark.parametrize("what", BROKEN if ENGINE == "duckdb" else SPARK_TRIES)
+@pytest.mark.parametrize(
+    "what",
+    [
+        IN_CI_ON_SPARK,
+        *(
+            pytest.param(what, marks=pytest.mark.long_on_spark)
+            for what in BROKEN
+            if what != IN_CI_ON_SPARK
+        ),
+    ],
+)
 def test_a_failed_check_is_named_with_its_count(run, stage, what):
     changed, expected = BROKEN[what]
     stage(changed)
@@ -267,6 +277,7 @@ def test_rows_with_nulls_and_with_the_least_and_most_allowed_are_published(run, 
     assert broken(run) == {}
 
 
+@pytest.mark.long_on_spark
 def test_tables_without_rows_break_no_rule(run, stage):
     stage({table: [] for table in GOOD})
     assert broken(run) == {}

@@ -51,6 +51,7 @@ def test_the_pipeline_prints_its_account_and_its_rate(command, tmp_path):
     assert ledger["jobs"][0]["lines"]["read"] == 1
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("module", ["jobs", "jobs.sessionize", "jobs.sql"])
 def test_a_command_prints_its_version(command, module):
     ended = command("--version", module=module)
@@ -102,6 +103,7 @@ def test_the_project_may_be_in_a_folder_with_spaces_and_quotes(command, tmp_path
     assert "there is no table playback_events yet" in error_in(ended.stderr)
 
 
+@pytest.mark.long_on_spark
 def test_relative_paths_start_where_the_user_stands(tmp_path):
     folder = tmp_path / "it's mine"
     (folder / "logs" / "2021").mkdir(parents=True)
@@ -125,6 +127,7 @@ def test_relative_paths_start_where_the_user_stands(tmp_path):
     assert {path.name for path in folder.iterdir()} == {"logs", "random.py", "jobs.py"}
 
 
+@pytest.mark.long_on_spark
 def test_a_prefix_in_use_exits_5_and_names_the_holder(command, tmp_path):
     (tmp_path / "out").mkdir()
     with closing(Lock(tmp_path / "out", "a run")):
@@ -140,6 +143,7 @@ def test_a_traceback_is_for_debugging(command, tmp_path):
     assert "Traceback" in ended.stderr
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("job", [job.name for job in JOBS])
 def test_every_job_has_help(command, job):
     ended = command("--help", module=f"jobs.{job}")

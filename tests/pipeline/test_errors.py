@@ -30,6 +30,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.long_on_spark
 def test_a_broken_link_users_csv_is_an_error(run, tmp_path):
     (tmp_path / "in" / "a.json").write_bytes(GOOD)
     (tmp_path / "in" / "users.csv").symlink_to("nowhere")
@@ -38,7 +39,17 @@ def test_a_broken_link_users_csv_is_an_error(run, tmp_path):
     assert ended.error == f"error: {tmp_path}/in/users.csv: No such file or directory"
 
 
-@pytest.mark.parametrize("what", UNREADABLE)
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a corrupt gzip file",
+        *(
+            pytest.param(what, marks=pytest.mark.long_on_spark)
+            for what in UNREADABLE
+            if what != "a corrupt gzip file"
+        ),
+    ],
+)
 def test_an_input_that_cannot_be_read_is_named_and_the_tables_stay(run, tmp_path, what):
     (tmp_path / "in" / "a.json").write_bytes(GOOD)
     if what == "a corrupt gzip file":
@@ -108,7 +119,11 @@ def test_too_many_rejects_exit_4_and_leave_the_tables_but_keep_the_lines(run, tm
 
 
 @pytest.mark.parametrize(
-    "folder", ["out", "it's [a] country=DE", '$HOME `id` "it\'s" !! %s']
+    "folder",
+    [
+        "it's [a] country=DE",
+        pytest.param('$HOME `id` "it\'s" !! %s', marks=pytest.mark.long_on_spark),
+    ],
 )
 def test_the_command_for_rejected_lines_works_after_a_first_run(run, tmp_path, folder):
     (tmp_path / "in" / "a.json").write_bytes(b"no JSON")
@@ -184,6 +199,7 @@ def test_hostile_names_do_no_harm(run, tmp_path):
     assert sorted(row[1] for row in sessions) == sorted(names)
 
 
+@pytest.mark.long_on_spark
 def test_many_different_event_names_do_not_fill_the_screen(run, tmp_path):
     lines = [json.dumps(LINE | {"event": f"page {n}"}) for n in range(500)]
     lines.append(json.dumps(LINE))

@@ -101,25 +101,22 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_an_input_that_is_something_else_is_named_and_the_tables_stay(
-    run, tmp_path, what
-):
+@pytest.mark.long_on_spark
+def test_an_input_that_is_something_else_is_named_and_the_tables_stay(run, tmp_path):
     prefix = tmp_path / "out"
     write(tmp_path, {"day1.jsonl": load(1)})
     assert run(*TABLE_JOBS).code == 0
     before = {table: published.files(prefix, table) for table in TABLES}
-    files, error = REFUSED[what]
-    for name, content in files.items():
-        if content is None:
-            (tmp_path / "in" / name).unlink()
-        else:
-            write(tmp_path, {name: content})
-    ended = run(*TABLE_JOBS)
-    assert ended.code == 3
-    assert error in ended.error
-    assert str(tmp_path) in ended.error
-    assert {table: published.files(prefix, table) for table in TABLES} == before
+    for number, (what, (files, error)) in enumerate(REFUSED.items()):
+        folder = tmp_path / str(number)
+        contents = {"day1.jsonl": load(1)} | files
+        (folder / "in").mkdir(parents=True)
+        write(folder, {name: c for name, c in contents.items() if c is not None})
+        ended = run(*TABLE_JOBS, input_data_path=folder / "in")
+        assert ended.code == 3, what
+        assert error in ended.error, what
+        assert str(folder) in ended.error, what
+        assert {table: published.files(prefix, table) for table in TABLES} == before
 
 
 @pytest.mark.long_on_spark

@@ -34,7 +34,10 @@ def loads(prefix):
 @pytest.mark.parametrize(
     ("zone", "before", "monday"),
     [
-        ("America/Vancouver", "2026-12-07T06:59:59Z", "2026-12-07T07:00:00Z"),
+        pytest.param(
+            *("America/Vancouver", "2026-12-07T06:59:59Z", "2026-12-07T07:00:00Z"),
+            marks=pytest.mark.long_on_spark,
+        ),
         ("America/Coyhaique", "2025-07-07T02:59:59Z", "2025-07-07T03:00:00Z"),
     ],
 )

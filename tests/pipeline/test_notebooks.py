@@ -119,11 +119,13 @@ assert state() == found, (found, state())
 """
 
 
+@pytest.mark.long_on_spark
 def test_tables_leave_the_rest_of_a_kernel_as_it_is(prefix):
     ended = run("-c", KERNEL, OUTPUT_DATA_PATH_PREFIX=str(prefix), ENGINE="duckdb")
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.long_on_spark
 def test_tables_show_the_newest_run(prefix, tmp_path):
     code = (
         "from jobs.notebook import Tables; import subprocess, sys\n"
