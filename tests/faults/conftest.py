@@ -196,7 +196,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fuzz-seconds", type=int, default=30)
+    parser.addoption("--fuzz-seconds", type=int, default=15)
     parser.addoption("--fuzz-lines", type=int, default=0, help="at least so many lines")
     parser.addoption("--fuzz-seed", type=int, default=0, help="0: a new seed each time")
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from jobs.publishing.prefix import Prefix
 from jobs.settings import DELTA, PARQUET
@@ -146,7 +147,7 @@ ENDINGS: dict[str, Ending | None] = {
     "an I/O error": None,
 }
 IN_ORDER = ("SIGTERM", "Ctrl-C", "both")
-IN_CI_ON_SPARK = ("both", "kill -9")
+IN_CI_ON_SPARK = ("kill -9",)
 IN_CI_ON_DELTA = ("both", "kill -9", "an I/O error")
 
 
@@ -265,20 +266,25 @@ def exchanging(*params: bool) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("disk", params, ids=ids, indirect=True)
 
 
+def ending_of(ending: str, can_exchange: bool) -> ParameterSet:
+    """An ending on a disk; CI tries some of them without an exchange of folders."""
+    marks = []
+    if not can_exchange:
+        marks += [] if ending in IN_CI_ON_SPARK else [pytest.mark.long_on_spark]
+        marks += [pytest.mark.delta] if ending in IN_CI_ON_DELTA else [pytest.mark.long]
+    disk = "exchange" if can_exchange else "no exchange"
+    return pytest.param(ending, can_exchange, marks=marks, id=f"{ending}-{disk}")
+
+
 # Publishing is the same for both engines, and a run on Spark takes long.
-@exchanging(*([True, False] if IS_FIRST else [False]))
 @pytest.mark.parametrize(
-    "ending",
+    ("ending", "disk"),
     [
-        pytest.param(
-            e,
-            marks=[
-                *([] if e in IN_CI_ON_SPARK else [pytest.mark.long_on_spark]),
-                *([pytest.mark.delta] if e in IN_CI_ON_DELTA else []),
-            ],
-        )
-        for e in ENDINGS
+        ending_of(ending, can_exchange)
+        for can_exchange in ([True, False] if IS_FIRST else [False])
+        for ending in ENDINGS
     ],
+    indirect=["disk"],
 )
 def test_a_run_that_ends_while_it_publishes_mixes_and_loses_nothing(
     attacked, disk, tmp_path, ending, tried

@@ -44,7 +44,7 @@ class Reader(threading.Thread):
 @pytest.mark.delta
 @pytest.mark.long_on_spark
 def test_a_reader_finds_the_tables_of_one_run(versions, prefix, tried):
-    runs = 6 if ENGINE == "duckdb" else 1
+    runs = 4 if ENGINE == "duckdb" else 1
     reader = Reader(prefix, versions)
     reader.start()
     for number in range(runs):

@@ -111,8 +111,8 @@ print("done", flush=True)
         assert process.stdout.split() == ["up", "done"]
         assert process.returncode == 0
 
-    def test_a_task_that_is_stopped_at_any_moment_stops(tasks, tried):
-        moments = 40
+    @pytest.mark.parametrize("moments", [12, pytest.param(100, marks=pytest.mark.long)])
+    def test_a_task_that_is_stopped_at_any_moment_stops(tasks, tried, moments):
         for _ in range(moments):
             process = start(*tasks, "reads")
             time.sleep(random.uniform(0, 0.4))
