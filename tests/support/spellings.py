@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 
 from tests.support.reference import (
     BASIC_TIMESTAMP,
@@ -103,7 +102,7 @@ def of_instant(text: str, kind: str) -> list[str]:
 
 
 def unit_of(number: str) -> str:
-    value = Decimal(number)
+    value = float(number)
     return next(u for size, u in UNITS.items() if size is None or value < 10**size)
 
 
