@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -130,21 +131,27 @@ def lines_of_ranges(
 
 
 def first_lines(file: EventFile, most: int = 100) -> list[bytes]:
-    """The first lines of a file, each in UTF-8.
+    """The first lines of a file, each as :func:`lines_of_file` gives it.
 
     Raises:
         InputError: the file cannot be read as it was listed, or has too long a line.
     """
-    found: list[bytes] = []
+    with closing(lines_of_file(file)) as lines:
+        return list(islice(lines, most))
+
+
+def lines_of_file(file: EventFile) -> Generator[bytes]:
+    """The lines of a file in UTF-8, with bytes that are no UTF-8 as they are.
+
+    Raises:
+        InputError: the file cannot be read as it was listed, or has too long a line.
+    """
     with closing(chunks_of(whole(file), SHORT_CHUNK)) as chunks:
         for chunk in chunks:
             lines = lines_of(chunk)
-            count = most - len(found)
-            places = zip(lines.starts[:count], lines.ends[:count], strict=True)
-            found += [lines.data[start:end].tobytes() for start, end in places]
-            if len(found) == most:
-                break
-    return found
+            starts = lines.places - chunk.at
+            for start, end in zip(starts, starts + lines.sizes, strict=True):
+                yield chunk.data[start:end].tobytes()
 
 
 class _Chunks:

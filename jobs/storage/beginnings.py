@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 
-from jobs.lines.chunks import first_lines
+from jobs.lines.chunks import first_lines, lines_of_file
 from jobs.lines.exact import plain_line
 from jobs.lines.files import EventFile, open_unpacked, whole
 
@@ -68,8 +69,9 @@ class Beginning:
     @property
     def is_object_in_utf_8(self) -> bool:
         """Whether the file begins like an object in UTF-8, as nearly all do."""
-        first, _, _ = self.data.partition(b"\n")
-        return first.startswith(b"{") and _text(first) is not None
+        first, is_cut, _ = self.data.partition(b"\n")
+        may_be_object = not is_cut or first.rstrip(_BLANKS).endswith(b"}")
+        return first.startswith(b"{") and may_be_object and _text(first) is not None
 
     @property
     def is_text(self) -> bool:
@@ -90,7 +92,7 @@ class Beginning:
     @property
     def has_object(self) -> bool:
         """Whether one of the first lines is a JSON object."""
-        return self._has(lambda line: _plain(_text(line)) is not None)
+        return self._has(_is_object)
 
     @property
     def has_event(self) -> bool:
@@ -103,9 +105,10 @@ class Beginning:
 
         The rest of the file is read only if there seems to be no line in UTF-8.
         """
-        if any(map(_text, self.lines)) or not any(map(_is_latin_1, self.lines)):
+        if self.has_object or not self._has(_is_latin_1):
             return False
-        return not any(_plain(_text(line)) for line in _lines(self.file))
+        with closing(lines_of_file(self.file)) as lines:
+            return not any(map(_is_object, lines))
 
     def _has(self, rule: Callable[[bytes], bool]) -> bool:
         if any(map(rule, self.lines)):
@@ -150,15 +153,6 @@ def _beginning(file: EventFile, most: int) -> Beginning:
     return Beginning(file, data.removeprefix(_MARK))
 
 
-def _lines(file: EventFile) -> Iterator[bytes]:
-    rest = b""
-    with open_unpacked(whole(file)) as source:
-        while read := source.read(_STEP):
-            *lines, rest = (rest + read).splitlines(keepends=True) or [b""]
-            yield from map(_stripped, lines)
-    yield _stripped(rest)
-
-
 def _stripped(line: bytes) -> bytes:
     """A line without blanks around it, and without byte order marks before it."""
     while line.startswith(_MARK):
@@ -171,6 +165,10 @@ def _text(line: bytes) -> str | None:
         return line.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _is_object(line: bytes) -> bool:
+    return _plain(_text(line)) is not None
 
 
 def _is_latin_1(line: bytes) -> bool:

@@ -20,6 +20,7 @@ _EVENT_NAME = re.compile(rf"(?is).*\.(json|jsonl|ndjson){_PACKED}?")
 # The first lines of such a file say whether it is an event file.
 _MAY_BE_EVENT_NAME = re.compile(rf"(?is).*\.(log|txt){_PACKED}?|part-[^.]*|.*{_PACKED}")
 _EVENT_NAME_UNDER_ANOTHER = re.compile(r"(?is).*\.(json|jsonl|ndjson)\..+")
+_LATIN_1 = "in Latin-1 or Windows-1252, and not in UTF-8"
 _ENDINGS = ".json, .jsonl or .ndjson, with or without .gz, .zst or .bz2"
 
 _ATTRIBUTES = ("users.csv", "videos.csv")
@@ -274,7 +275,7 @@ class _Sorting:
         if kind is not None and long_beginning(file).has_event:
             return
         if kind is None and long_beginning(file).is_latin_1:
-            kind = "in Latin-1 or Windows-1252, and not in UTF-8"
+            kind = _LATIN_1
         if kind is not None:
             self.wrong.append(_Wrong(file.path, f"it is {kind}", "replace it"))
 
@@ -304,6 +305,8 @@ def _why_not_events(beginning: Beginning) -> str:
     if not beginning.data:
         return "empty"
     if _MAY_BE_EVENT_NAME.fullmatch(path.name):
+        if beginning.kind is None and beginning.is_latin_1:
+            return _LATIN_1
         return beginning.kind or "no JSON object among its first lines"
     unknown = f"unknown ending {path.suffix}" if path.suffix else "no ending"
     return beginning.kind or unknown

@@ -102,6 +102,10 @@ def test_a_name_that_says_little_is_that_of_an_event_file_if_an_object_is_in(
     assert names(inputs) == ["logs/a.json"]
     why = "no JSON object among its first lines"
     assert inputs.passed_over == {f"logs/{name}": why}
+    content = '{"city": "Köln"}'.encode("latin-1")
+    write(folder, name, content=packed(name, content))
+    why = "in Latin-1 or Windows-1252, and not in UTF-8"
+    assert find(folder).passed_over == {f"logs/{name}": why}
 
 
 def test_other_lines_of_a_file_do_not_matter_but_an_archive_is_none(folder):
@@ -213,6 +217,9 @@ def test_the_error_names_such_files_or_counts_them(folder):
         (b'[\n{ "name":"day1.jsonl", "type":"file", "size":68 }]', "a folder's"),
         (b"2021-01-05 10:00:00       1234 day1.jsonl\n", "a bucket's listing"),
         ('{"event": "a", "city": "Köln"}\n'.encode("latin-1") * 2, "in Latin-1"),
+        ('# Day 1\n{"city": "Köln"}\n'.encode("latin-1"), "in Latin-1"),
+        ('[{"city": "Köln"},\n{"city": "Köln"}]'.encode("latin-1"), "in Latin-1"),
+        ('{\n"city": "Köln"\n}\n{\n"city": "Köln"\n}'.encode("latin-1"), "in Latin-1"),
         (b"PK\x03\x04\x14\0", "a zip archive"),
         (b"PAR1\x15\0", "a Parquet file"),
         (b"a.json" + b"\0" * 251 + b"ustar\0", "a tar archive"),
@@ -237,6 +244,9 @@ def test_an_event_file_that_is_something_else_is_named_with_its_kind(
         '{"city": "Köln"}'.encode() * 400,
         '{"city": "Köln"}\n'.encode("latin-1") * 20_000 + EVENT,
         '{"city": "Köln"\n'.encode("latin-1"),
+        '[{"city": "Köln"}, {"city": "Graz"}]'.encode("latin-1"),
+        '{\n"city": "Köln"\n}\n{\n"city": "Graz"\n}'.encode("latin-1"),
+        '{\n"city": "Köln"\n}'.encode(),
     ],
 )
 def test_an_event_file_that_may_have_lines_is_left_to_the_reader(folder, content):
