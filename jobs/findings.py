@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import exp, lgamma, log
+from math import comb, exp, lgamma, log
 from statistics import median
 
 from jobs.quoting import short, some
@@ -20,7 +20,7 @@ LARGE_SHARE = 0.2
 """The share of events of one user or session above which there is a finding."""
 
 LEAST_EVENTS = 100
-"""Among fewer events, no share of them is a finding."""
+"""Among fewer events, a large share of them has to be rare by chance."""
 
 LONGEST_LEAD = timedelta(days=3)
 """A newest event that is later than every other one by more than this is a finding."""
@@ -28,14 +28,14 @@ LONGEST_LEAD = timedelta(days=3)
 LEAST_WEEKDAYS = 4
 """A weekday has to be seen so often to know how many events it usually has."""
 
-MOST_DEVIATIONS = 3.5
-"""A day of few events differs from the median by more standard deviations than this."""
+_RARE = 0.0025
+"""The probability of a finding in an input in which all comes by chance."""
 
-_RARE = 5e-6
-"""A day is not named that so few events come to by chance."""
+_USUAL_PART = 0.8
+_FARTHER = 2.25
+"""A day of few events is so much farther from the median than four days of five are."""
 
-_DEVIATIONS_OF_NORMAL = 1.4826
-"""The standard deviation by the median of all differences from the median."""
+_NEARLY_ALL = 0.9
 
 MOST_DAYS = 10_000
 """The number of days with events above which there is a finding."""
@@ -191,8 +191,8 @@ def late_event(newest: datetime, second: datetime) -> Finding | None:
 def few_events(events: Mapping[date, int]) -> Finding | None:
     """Whole days with less than half of the events of their weekday's median.
 
-    Such a day also has to differ more from the median than days usually do, since days
-    of few events differ much.
+    Days differ by chance, and more if a product grows. So such a day also has to be
+    farther from the median than other days are, and rare by chance.
 
     Args:
         events: the number of events of each day; other days have none.
@@ -207,28 +207,28 @@ def few_events(events: Mapping[date, int]) -> Finding | None:
     usual = {
         weekday: median(counts)
         for weekday, counts in of_weekday.items()
-        if len(counts) >= LEAST_WEEKDAYS
+        if len(counts) >= LEAST_WEEKDAYS and median(counts)
     }
-    missing = {
-        day: usual[day.weekday()] - events.get(day, 0)
+    compared = [
+        (day, events.get(day, 0), usual[day.weekday()])
         for day in whole
         if day.weekday() in usual
-    }
-    if not missing:
-        return None
-    differences = sorted(map(abs, missing.values()))
-    deviation = _DEVIATIONS_OF_NORMAL * median(differences)
-    are_alike = differences[len(differences) * 9 // 10] == 0
+    ]
+    differences = sorted(abs(usual - number) for _, number, usual in compared)
+    shares = sorted(abs(1 - number / usual) for _, number, usual in compared)
     few = [
-        day
-        for day, number in missing.items()
-        if 2 * number > usual[day.weekday()]
-        and number > MOST_DEVIATIONS * deviation
-        and (are_alike or _chance(events.get(day, 0), usual[day.weekday()]) < _RARE)
+        (day, number)
+        for day, number, usual in compared
+        if 2 * number < usual
+        and 1 - number / usual > _FARTHER * _at(shares, _USUAL_PART)
+        and (
+            _at(differences, _NEARLY_ALL) < usual**0.5
+            or _chance(number, usual) < _RARE / len(compared)
+        )
     ]
     if not few:
         return None
-    days = some([f"{day} ({events.get(day, 0):,})" for day in few], _NAMES_SHOWN)
+    days = some([f"{day} ({number:,})" for day, number in few], _NAMES_SHOWN)
     count = "1 day has" if len(few) == 1 else f"{len(few):,} days have"
     return Finding(
         "few_events",
@@ -238,10 +238,19 @@ def few_events(events: Mapping[date, int]) -> Finding | None:
     )
 
 
+def _at(numbers: Sequence[float], part: float) -> float:
+    """The number below which this part of sorted numbers lies."""
+    return numbers[int(part * len(numbers))]
+
+
 def _chance(events: int, usual: float) -> float:
-    """The probability of at most so many events, if they come by chance (Poisson)."""
-    log_usual = log(usual)
-    return sum(exp(n * log_usual - usual - lgamma(n + 1)) for n in range(events + 1))
+    """The probability of at most so many events, if they come by chance (Poisson).
+
+    Each number has less than half of the probability of the next one, so the sum of
+    all is hardly below that of a geometric series.
+    """
+    last = exp(events * log(usual) - usual - lgamma(events + 1))
+    return last / (1 - events / usual)
 
 
 def many_days(days: int) -> Finding | None:
@@ -256,7 +265,9 @@ def many_days(days: int) -> Finding | None:
     )
 
 
-def large_share(of: str, example: str, events: int, all_events: int) -> Finding | None:
+def large_share(
+    of: str, example: str, events: int, all_events: int, ids: int
+) -> Finding | None:
     """A user or a session with a large share of all events.
 
     Args:
@@ -264,8 +275,11 @@ def large_share(of: str, example: str, events: int, all_events: int) -> Finding 
         example: its id.
         events: its events.
         all_events: the events of all.
+        ids: how many users or sessions have events, if the events are few.
     """
-    if all_events < LEAST_EVENTS or events <= LARGE_SHARE * all_events:
+    if events <= LARGE_SHARE * all_events:
+        return None
+    if all_events < LEAST_EVENTS and not _is_rare_share(events, all_events, ids):
         return None
     return Finding(
         "large_share",
@@ -274,6 +288,16 @@ def large_share(of: str, example: str, events: int, all_events: int) -> Finding 
         " have this id.",
         events,
     )
+
+
+def _is_rare_share(events: int, all_events: int, ids: int) -> bool:
+    """Whether hardly ever one of so many ids has so many events, if all are alike."""
+    each = 1 / ids
+    chance = sum(
+        comb(all_events, n) * each**n * (1 - each) ** (all_events - n)
+        for n in range(events, all_events + 1)
+    )
+    return ids * chance < _RARE
 
 
 def texts_without_id(field: str, lines: int, is_dropped: bool) -> Finding | None:

@@ -80,16 +80,20 @@ def findings_of_tables(run: Run, shown: Shown) -> Iterator[Finding | None]:
         ("session", PLAYBACK_EVENTS, "session_id"),
         ("user of the app", APP_LOADED, "initiator_id"),
     ):
-        most = engine.collect(model.most_frequent(rows[table], column, 1), Count)
-        for name, count in most:
-            show = shown.id if column == "session_id" else shown.text
-            yield findings.large_share(of, show(name), count, run.rows(table))
+        show = shown.id if column == "session_id" else shown.text
+        frequent = model.most_frequent(rows[table], column, findings.LEAST_EVENTS)
+        ids = engine.collect(frequent, Count)
+        for name, count in ids[:1]:
+            all_events = run.rows(table)
+            yield findings.large_share(of, show(name), count, all_events, len(ids))
+    days = _events_by_day(run)
+    yield findings.many_days(len(days))
     newest = engine.collect(model.newest_instants(rows), Instant)
     if len(newest) > 1:
         first, second = sorted((_time(each.micros) for each in newest), reverse=True)
-        yield findings.late_event(first, second)
-    days = _events_by_day(run)
-    yield findings.many_days(len(days))
+        if late := findings.late_event(first, second):
+            yield late
+            del days[max(days)]  # or all days before it would seem to be lost
     yield findings.few_events(days)
 
 
@@ -110,7 +114,7 @@ def _time(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def _events_by_day(run: Run) -> Mapping[date, int]:
+def _events_by_day(run: Run) -> Counter[date]:
     """The number of stored events of each day."""
     days: Counter[date] = Counter()
     for table in EVENT_TABLES:

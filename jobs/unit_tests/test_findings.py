@@ -44,11 +44,35 @@ def test_a_weekday_that_was_seen_three_times_has_no_usual_number():
     assert findings.few_events({}) is None
 
 
-@pytest.mark.parametrize("events_a_day", [3, 20, 200])
-def test_days_that_differ_by_chance_are_not_named(events_a_day):
+def some_days(chance, usual, spread):
+    counts = (chance.uniform(usual - spread, usual + spread) for _ in range(60))
+    return days(*map(round, counts))
+
+
+@pytest.mark.parametrize(
+    ("usual", "spread", "few"),
+    [(20, 0, 9), (50, 10, 12), (20, 3, 5), (20, 8, 0), (1000, 300, 200), (9, 2, 0)],
+)
+def test_a_day_is_named_that_is_farther_from_the_median_than_days_are(
+    usual, spread, few
+):
     chance = random.Random(1)
     for _ in range(50):
-        counts = [chance.gauss(events_a_day, events_a_day**0.5) for _ in range(90)]
+        lost = MONDAY + timedelta(days=chance.randrange(8, 50))
+        counts = some_days(chance, usual, spread)
+        assert findings.few_events(counts) is None
+        found = findings.few_events(counts | {lost: few})
+        assert found is not None
+        assert found.count == 1
+
+
+@pytest.mark.parametrize("events_a_day", [3, 20, 30, 50, 200, 1_000_000])
+@pytest.mark.parametrize("growth", [1, 10])
+def test_days_that_differ_by_chance_or_grow_are_not_named(events_a_day, growth):
+    chance = random.Random(1)
+    for _ in range(50):
+        usual = [events_a_day * (1 + (growth - 1) * n / 90) for n in range(90)]
+        counts = (chance.gauss(number, number**0.5) for number in usual)
         assert findings.few_events(days(*(max(0, round(n)) for n in counts))) is None
 
 
@@ -60,12 +84,29 @@ def test_a_newest_event_more_than_three_days_after_every_other_one_is_named():
     assert later.kind == "late_event"
 
 
-def test_a_share_above_a_fifth_of_at_least_100_events_is_named():
-    assert findings.large_share("viewer", "u", 20, 100) is None
-    assert findings.large_share("viewer", "u", 99, 99) is None
-    found = findings.large_share("viewer", "u", 21, 100)
-    assert found is not None
-    assert "21 of 100 events (21 %)" in found.text
+@pytest.mark.parametrize(
+    ("events", "all_events", "ids", "is_found"),
+    [
+        (20, 100, 80, False),
+        (21, 100, 80, True),
+        (100, 100, 1, True),
+        (21, 99, 70, True),
+        (99, 99, 1, False),
+        (9, 12, 4, True),
+        (8, 12, 4, False),
+        (3, 5, 3, False),
+        (30, 99, 5, False),
+        (42, 99, 5, True),
+    ],
+)
+def test_a_share_above_a_fifth_is_named_that_is_rare_if_events_are_few(
+    events, all_events, ids, is_found
+):
+    found = findings.large_share("viewer", "u", events, all_events, ids)
+    assert (found is not None) == is_found
+    if found is not None:
+        assert found.count == events
+        assert f"{events} of {all_events} events" in found.text
 
 
 def test_app_events_are_all_ignored_only_if_none_is_kept():

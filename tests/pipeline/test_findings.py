@@ -41,10 +41,13 @@ class Input:
 def clean(chance: random.Random) -> Input:
     """Events of 1 to 90 days in which nothing looks wrong."""
     made = Input(chance)
-    usual = chance.choice((60, 120))
+    usual, spread = chance.choice((60, 80, 120)), chance.choice((0.05, 0.1, 0.2))
+    weekend, growth = chance.choice((0.5, 1, 1)), chance.choice((0, 0, 1))
     for number in range(chance.randint(1, 90)):
         day = FIRST_DAY + timedelta(days=number)
-        for n in range(usual + chance.randint(-5, 5)):
+        events = usual + growth * usual * number / 90
+        events *= chance.uniform(1 - spread, 1 + spread)
+        for n in range(round(events * (weekend if day.weekday() > 4 else 1))):
             made.playbacks.append(
                 {
                     "event_name": PLAYED[n % len(PLAYED)],
