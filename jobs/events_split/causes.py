@@ -14,7 +14,7 @@ from jobs.engine import Engine
 from jobs.events_split.privacy import MASK, NEVER_STORED, concealing
 from jobs.fields import FIELDS, OPTIONAL_ID, OPTIONAL_KNOWN_ID, Number
 from jobs.ledger import Cause
-from jobs.lines.exact import as_written, fields_of_line
+from jobs.lines.exact import LONG_LINE, as_written, fields_of_line
 from jobs.lines.files import EventFile, line_number
 from jobs.quoting import printable, some
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LINES_SEEN = 100  # of each reason, to find the keys of such lines
 _LONGEST_SEEN = 10_000  # characters of a line
+_LONGEST_FIRST = LONG_LINE  # characters of the first line of a reason
 _LONGEST_SHOWN = 60
 _NAMES_SHOWN = 12
 _E_MAIL = re.compile(r"[^\s@\"',;:<>]+@[^\s@\"',;:<>]+")
@@ -84,12 +85,33 @@ class Shown:
         """A text made short, without anything like an e-mail address."""
         if not self.values:
             return f"a text of {len(text):,} characters"
+        return short(self._concealed(text))
+
+    def name(self, name: str) -> str:
+        """A name in full, without anything like an address or an e-mail address."""
+        return _E_MAIL.sub(MASK, self._concealed(name[:_LONGEST_SEEN]))
+
+    def _concealed(self, text: str) -> str:
         masked = _ID_FIELDS if self.hides_ids else (NEVER_STORED,)
-        return short(concealing(None, masked)(text) or "")
+        return concealing(None, masked)(text) or ""
 
     def id(self, text: str) -> str:
         """An id that is no user's, unless ids are hidden."""
         return MASK if self.hides_ids else self.text(text)
+
+
+def with_concealed_names(tally: Sequence["Tally"], shown: Shown) -> list["Tally"]:
+    """The tally with the names of ignored events as they may be shown."""
+    from jobs.events_split import model
+
+    return [
+        (
+            each._replace(detail=shown.name(each.detail))
+            if each.outcome == model.IGNORED and each.detail is not None
+            else each
+        )
+        for each in tally
+    ]
 
 
 _KINDS = {
@@ -127,7 +149,7 @@ def causes(
     rejected = model.by_detail(tally, model.REJECTED)
     if not rejected:
         return (), ""
-    lines = model.first_rejected(judged, _LINES_SEEN, _LONGEST_SEEN)
+    lines = model.first_rejected(judged, _LINES_SEEN, _LONGEST_SEEN, _LONGEST_FIRST)
     seen: dict[str, list[RejectedLine]] = {reason: [] for reason in rejected}
     for line in sorted(engine.collect(lines, model.RejectedLine), key=_place):
         seen[line.reason].append(line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobs.engine import Engine, Rewrite
 from jobs.errors import InputError, TooManyRejectedError
 from jobs.events_split.attributes import Attributes, read_attributes
-from jobs.events_split.causes import Shown, causes
+from jobs.events_split.causes import Shown, causes, with_concealed_names
 from jobs.events_split.config import USE, EventsSplitSettings
 from jobs.events_split.gates import require_good_lines, require_identifying
 from jobs.events_split.look import (
@@ -90,11 +90,12 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     read = run.engine.read_lines(inputs.event_files, FIELDS, judge)
     judged = read.rows
     counts = run.engine.cache(model.counted(judged))
-    tally = run.engine.collect(model.tally(counts), model.Tally)
+    shown = Shown(run.settings.log_values == ON, settings.pseudonym_key is not None)
+    found_tally = run.engine.collect(model.tally(counts), model.Tally)
+    tally = with_concealed_names(found_tally, shown)
     _require_lines(tally, inputs)
     files = _file_accounts(run.engine, inputs, read.counts, counts)
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))
-    shown = Shown(run.settings.log_values == ON, settings.pseudonym_key is not None)
     found, help_ = causes(run.engine, judged, tally, inputs.event_files, shown)
     try:
         require_good_lines(tally, files, settings.max_rejected_ratio, help_)

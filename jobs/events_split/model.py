@@ -4,6 +4,7 @@
 file, at, is_object, and every one of FIELDS as text.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -607,13 +608,16 @@ class RejectedLine(NamedTuple):
     raw: str
 
 
-def first_rejected(judged: DataFrame, most: int, longest: int) -> DataFrame:
+def first_rejected(
+    judged: DataFrame, most: int, longest: int, longest_first: int
+) -> DataFrame:
     """The first rejected lines of each reason, as :class:`RejectedLine`.
 
     Args:
         judged: the judged lines.
         most: how many lines of each reason.
         longest: a longer line is cut after so many characters.
+        longest_first: the same for the first line of each reason.
     """
     rejected = judged.where(is_rejected())
     in_order = Window.partitionBy("reason").orderBy("file", "at")
@@ -622,24 +626,34 @@ def first_rejected(judged: DataFrame, most: int, longest: int) -> DataFrame:
         rejected.select("reason", "file", "at")
         .withColumn("place", F.row_number().over(in_order))
         .where(F.col("place") <= most)
-        .select(F.col("file").alias("first_file"), F.col("at").alias("first_at"))
+        .select(
+            F.col("file").alias("first_file"), F.col("at").alias("first_at"), "place"
+        )
     )
     is_first = (F.col("file") == F.col("first_file")) & (
         F.col("at") == F.col("first_at")
     )
     return rejected.join(first, on=is_first, how="inner").select(
-        "reason", "file", "at", F.substring("raw", 1, longest).alias("raw")
+        "reason",
+        "file",
+        "at",
+        F.when(F.col("place") == 1, F.substring("raw", 1, longest_first))
+        .otherwise(F.substring("raw", 1, longest))
+        .alias("raw"),
     )
 
 
 def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
-    """The lines of one outcome by their detail, the most frequent detail first."""
-    found = [counted for counted in tally if counted.outcome == outcome]
-    found.sort(key=lambda counted: (-counted.lines, counted.detail or ""))
-    return {
-        counted.detail or f"({counted.names:,} other names)": counted.lines
-        for counted in found
-    }
+    """The lines of one outcome by their detail, the most frequent detail first.
+
+    Details that were made equal, since they are concealed, count together.
+    """
+    lines: Counter[str] = Counter()
+    for counted in tally:
+        if counted.outcome == outcome:
+            detail = counted.detail or f"({counted.names:,} other names)"
+            lines[detail] += counted.lines
+    return dict(sorted(lines.items(), key=lambda each: (-each[1], each[0])))
 
 
 def users(rows: DataFrame) -> DataFrame:

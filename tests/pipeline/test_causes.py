@@ -167,6 +167,20 @@ def test_a_value_is_shown_as_it_is_written(run, tmp_path):
     assert values == {"invalid_value": "-1.50", "invalid_timestamp": '"bad"'}
 
 
+def test_the_value_of_a_field_is_shown_however_long_its_line_is(run, tmp_path):
+    long = {"note": "x" * 20_000}
+    write(
+        tmp_path,
+        "a.jsonl",
+        *played(20),
+        *(long | PLAYED | {"timestamp": f"day {n}"} for n in range(2)),
+        long | PLAYED | {"timestamp": at(0), "user_id": [1]},
+    )
+    assert run(EVENTS_SPLIT).code == 0
+    values = {cause["reason"]: cause["value"] for cause in result(tmp_path)["causes"]}
+    assert values == {"invalid_timestamp": '"day 0"', "invalid_user_id": "[1]"}
+
+
 @pytest.mark.long_on_spark
 def test_with_a_key_no_message_shows_an_id(run, tmp_path):
     event = PLAYED | {"timestamp": at(0), "event_id": "secret-1"}

@@ -51,6 +51,24 @@ def test_an_address_is_in_no_table_ledger_log_or_error(tmp_path):
         assert KEY not in text
 
 
+def test_a_name_of_ignored_events_shows_no_address_and_no_e_mail(run, tmp_path):
+    names = ["page_view", "mail to ann@example.org", "mail to bob@example.org"]
+    names += ["from 192.0.2.1", "from 192.0.2.1", "from 2001:db8::1"]
+    names += ["registered"]
+    at = {"timestamp": "2021-01-05 10:00:00", "initiator_id": 1}
+    (tmp_path / "in" / "a.jsonl").write_text(
+        "\n".join(json.dumps(at | {"event": name}) for name in names)
+    )
+    ended = run()
+    assert ended.code == 0
+    ignored = published.ledger(tmp_path / "out")["jobs"][0]["lines"]["ignored"]
+    assert ignored == {"from ***": 3, "mail to ***": 2, "page_view": 1}
+    for text in (ended.out, *everything_written(tmp_path / "out")):
+        assert "example.org" not in text
+        assert "192.0.2" not in text
+        assert "db8" not in text
+
+
 REJECTED = [
     {"note": "of 192.0.2.1", "user_id": "known-1"},
     {"raw": json.dumps({"raw": json.dumps({"ip": "known-2", "user_id": "known-3"})})},
