@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from math import comb, exp, lgamma, log
 from statistics import median
 
-from jobs.quoting import short, some
+from jobs.quoting import counted, short, some
 
 MOST_UNKNOWN = 0.2
 """The share of users or videos without attributes above which there is a finding."""
@@ -102,11 +102,10 @@ def unreadable_values(
     """Values of a column of a CSV file that are not what the column takes."""
     if not count:
         return None
-    values = "1 value" if count == 1 else f"{count:,} values"
     return Finding(
         "unreadable_values",
-        f"{file}: {values} of {column} cannot be read and became NULL, such as"
-        f" {short(example or '')}. The column takes {takes}.",
+        f"{file}: {counted(count, 'value')} of {column} cannot be read and became NULL,"
+        f" such as {short(example or '')}. The column takes {takes}.",
         count,
     )
 
@@ -119,8 +118,10 @@ def unknown_ids(file: str, column: str, ids: int, known: int) -> Finding | None:
     share = f"{100 * unknown / ids:.0f} %"
     return Finding(
         "unknown_ids",
-        f"{unknown:,} of {ids:,} values of {column} in the events have no row in {file}"
-        f" ({share}), so their attributes are NULL. Compare how both write {column}.",
+        f"{unknown:,} of {counted(ids, 'value')} of {column} in the events"
+        f" {'has' if unknown == 1 else 'have'} no row in {file} ({share}), so"
+        f" {'its' if unknown == 1 else 'their'} attributes are NULL."
+        f" Compare how both write {column}.",
         unknown,
     )
 
@@ -131,10 +132,15 @@ def all_app_events_ignored(ignored: Mapping[str, int], kept: int) -> Finding | N
     if kept or not lines:
         return None
     names = some([f'"{short(name)}"' for name in ignored], _NAMES_SHOWN)
+    events, are = (
+        ("The only app event", "is")
+        if lines == 1
+        else (f"All {lines:,} app events", "are")
+    )
     return Finding(
         "all_app_events_ignored",
-        f"All {lines:,} app events are ignored, so no user registers or comes back."
-        f" Their names are {names}; the rules need registered and app_loaded.",
+        f"{events} {are} ignored, so no user registers or comes back. The rules need"
+        f" registered and app_loaded, and not {names}.",
         lines,
     )
 

@@ -33,6 +33,11 @@ def short(name: str) -> str:
     return printable(name if is_short else name[: _LONGEST_NAME - 1] + "…")
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things: ``1 line``, ``2 lines``."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def some(names: Sequence[str], most: int) -> str:
     """The first names, and the number of the others."""
     more = f" and {len(names) - most:,} more" * (len(names) > most)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jobs.errors import InputError, RunError, in_one_line
 from jobs.publishing.history import oldest_run, vacuum
 from jobs.publishing.run import Writer
+from jobs.quoting import counted
 from jobs.settings import RunSettings, load, setting, whole_number
 
 SUMMARY = """\
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for note in writer.notes:
                 print(note)
             for table, files in vacuum(writer.tables, own.vacuum_days):
-                print(f"{table.name}: {files:,} files of earlier runs removed")
+                print(f"{table.name}: {counted(files, 'file')} of earlier runs removed")
             newest = writer.tables.current()
             oldest = oldest_run(newest)
         if not any(r.delta_version is not None for r in newest.state.tables.values()):

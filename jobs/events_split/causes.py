@@ -16,7 +16,7 @@ from jobs.fields import FIELDS, OPTIONAL_ID, OPTIONAL_KNOWN_ID, Number
 from jobs.ledger import Cause
 from jobs.lines.exact import LONG_LINE, as_written, fields_of_line
 from jobs.lines.files import EventFile, line_number
-from jobs.quoting import printable, some
+from jobs.quoting import counted, printable, some
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -78,13 +78,13 @@ class Shown:
         written = as_written(value)
         if not self.values:
             kind = _KINDS[type(value)]
-            return f"{kind} of {len(written):,} characters"
+            return f"{kind} of {counted(len(written), 'character')}"
         return self.text(written)
 
     def text(self, text: str) -> str:
         """A text made short, without anything like an e-mail address."""
         if not self.values:
-            return f"a text of {len(text):,} characters"
+            return f"a text of {counted(len(text), 'character')}"
         return short(self._concealed(text))
 
     def name(self, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jobs.errors import EventIdError, TooManyRejectedError
 from jobs.events_split.causes import short
 from jobs.ledger import FileAccount, percent
-from jobs.quoting import some
+from jobs.quoting import counted, some
 from jobs.tables import APP_LOADED
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def _require_good_line_in_each(files: Sequence[FileAccount], help_: str) -> None
         names = some([short(file.name) for file in bad], _NAMES_SHOWN)
         lines = sum(file.lines for file in bad)
         raise TooManyRejectedError(
-            f"no good line in {names}: all {lines:,} lines rejected" f"{_after(help_)}"
+            f"no good line in {names}: {'its only' if lines == 1 else f'all {lines:,}'}"
+            f" {'line' if lines == 1 else 'lines'} rejected{_after(help_)}"
         )
 
 
@@ -84,7 +85,7 @@ def _require_kept_line(tally: Sequence["Tally"], help_: str) -> None:
     if not ignored:
         raise TooManyRejectedError(f"no line is kept: all are rejected{_after(help_)}")
     raise TooManyRejectedError(
-        f"no line is kept: the app events {_named(ignored)} are ignored, since only"
+        f"no line is kept: all app events are ignored, {_named(ignored)}, since only"
         f" registered and app_loaded are kept{_after(help_)}"
     )
 
@@ -92,7 +93,7 @@ def _require_kept_line(tally: Sequence["Tally"], help_: str) -> None:
 def _named(counts: Mapping[str, int]) -> str:
     names = sorted(counts, key=lambda name: (-counts[name], name))
     shown = ", ".join(f"{short(n)} ({counts[n]:,})" for n in names[:_NAMES_SHOWN])
-    more = f" and {len(names) - _NAMES_SHOWN:,} more names"
+    more = f" and {counted(len(names) - _NAMES_SHOWN, 'more name')}"
     return shown + more * (len(names) > _NAMES_SHOWN)
 
 

@@ -24,6 +24,7 @@ from jobs.findings import most_serious_first, passed_over
 from jobs.ledger import FileAccount, LineAccount
 from jobs.lines.chunks import LineCount
 from jobs.publishing.run import Run
+from jobs.quoting import counted
 from jobs.runner import Job, JobResult
 from jobs.settings import ON
 from jobs.storage.inputs import Inputs, find_inputs
@@ -152,23 +153,22 @@ def notes_on_files(inputs: Inputs) -> tuple[str, ...]:
     notes = []
     if inputs.passed_over:
         count = len(inputs.passed_over)
-        notes.append(f"Passed over, since they have no events: {count:,} of the files.")
+        notes.append(f"Passed over for lack of events: {counted(count, 'file')}.")
         names = islice(inputs.passed_over.items(), _NAMES_SHOWN)
         notes += [f"  {name}: {why}" for name, why in names]
         if count > _NAMES_SHOWN:
             more = count - _NAMES_SHOWN
             notes.append(f"  … and {more:,} more, which the ledger names.")
     if inputs.left_out:
-        notes.append(f"INPUT_EXCLUDE leaves out {inputs.left_out:,} files or folders.")
+        left_out = counted(inputs.left_out, "file or folder", "files or folders")
+        notes.append(f"INPUT_EXCLUDE leaves out {left_out}.")
     return tuple(notes)
 
 
 def _require_lines(tally: Sequence["Tally"], inputs: Inputs) -> None:
     if not tally:
-        raise InputError(
-            f"{inputs.path}: no line in {len(inputs.event_files):,} event files"
-            f"{inputs.others}"
-        )
+        files = counted(len(inputs.event_files), "event file")
+        raise InputError(f"{inputs.path}: no line in {files}{inputs.others}")
 
 
 def _file_accounts(

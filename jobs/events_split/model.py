@@ -4,7 +4,6 @@
 file, at, is_object, and every one of FIELDS as text.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -648,11 +647,12 @@ def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
 
     Details that were made equal, since they are concealed, count together.
     """
-    lines: Counter[str] = Counter()
+    lines: dict[str, int] = {}
     for counted in tally:
         if counted.outcome == outcome:
-            detail = counted.detail or f"({counted.names:,} other names)"
-            lines[detail] += counted.lines
+            others = f"({counted.names:,} other name{'s' * (counted.names != 1)})"
+            detail = counted.detail or others
+            lines[detail] = lines.get(detail, 0) + counted.lines
     return dict(sorted(lines.items(), key=lambda each: (-each[1], each[0])))
 
 

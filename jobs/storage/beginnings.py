@@ -21,18 +21,21 @@ _NAMES_OF_EVENTS = ("event", "event_name")
 
 _TAR = rb"(?s)[^\0]{1,100}\0.{156,411}ustar"
 
+_ZIP, _TAR_ARCHIVE = "a zip archive", "a tar archive"
+_PACKED = "packed in a way that is not read"
 _LISTING_IN_JSON = "a folder's listing in JSON"
+
+_ARCHIVES = (_ZIP, _TAR_ARCHIVE, _PACKED)
 
 # The beginnings of files that are no JSON lines. The first one that matches counts.
 _KINDS = {
     rb"PAR1": "a Parquet file",
-    rb"PK\x03\x04": "a zip archive",
+    rb"PK\x03\x04": _ZIP,
     rb"Obj\x01": "an Avro file",
     rb"ORC": "an ORC file",
-    _TAR: "a tar archive",
-    rb"\xfd7zXZ\0|7z\xbc\xaf|\x04\x22\x4d\x18|\xff\x06\0\0sNaPpY|\x1f\x9d|LZIP": (
-        "packed in a way that is not read"
-    ),
+    _TAR: _TAR_ARCHIVE,
+    rb"\xfd7zXZ\0|7z\xbc\xaf|\x04\x22\x4d\x18": _PACKED,
+    rb"\xff\x06\0\0sNaPpY|\x1f\x9d|LZIP": _PACKED,
     rb"(?si)<.{0,2000}?<title>\s*(index of|directory listing)": (
         "a folder's listing in HTML"
     ),
@@ -88,6 +91,17 @@ class Beginning:
     def is_archive(self) -> bool:
         """Whether it is a tar archive, in which lines of a file stand as they are."""
         return re.match(_TAR, self.data) is not None
+
+    @property
+    def has_to_be_unpacked(self) -> bool:
+        """Whether files lie in it that can be read once they are unpacked."""
+        return self.kind in _ARCHIVES
+
+    @property
+    def packing(self) -> str:
+        """What a file is that has to be unpacked."""
+        known = self.kind if self.has_to_be_unpacked else None
+        return known or _PACKED
 
     @property
     def has_object(self) -> bool:

@@ -272,18 +272,26 @@ class _Sorting:
         if beginning.is_object_in_utf_8:
             return
         kind = beginning.kind
-        if kind is not None and long_beginning(file).has_event:
+        remedy = "unpack it" if beginning.has_to_be_unpacked else "replace it"
+        if (
+            kind is not None
+            and not beginning.is_archive
+            and (long_beginning(file).has_event)
+        ):
             return
         if kind is None and long_beginning(file).is_latin_1:
             kind = _LATIN_1
         if kind is not None:
-            self.wrong.append(_Wrong(file.path, f"it is {kind}", "replace it"))
+            self.wrong.append(_Wrong(file.path, f"it is {kind}", remedy))
 
     def _look_at_other(self, beginning: Beginning) -> None:
         path = beginning.file.path
         is_under_another = _EVENT_NAME_UNDER_ANOTHER.fullmatch(path.name)
         if is_under_another and not beginning.is_text:
-            what = "it may have events, but is packed in a way that is not read"
+            what = f"it may have events, but is {beginning.packing}"
+            self.wrong.append(_Wrong(path, what, "unpack it"))
+        elif beginning.is_archive and beginning.has_event:
+            what = f"it has events, but is {beginning.packing}"
             self.wrong.append(_Wrong(path, what, "unpack it"))
         elif beginning.has_event or (is_under_another and beginning.has_object):
             what = "it has events, but no event file's name"

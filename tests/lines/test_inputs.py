@@ -116,7 +116,11 @@ def test_other_lines_of_a_file_do_not_matter_but_an_archive_is_none(folder):
         archive.add(folder / "a.log", "a.log")
         (folder / "d.jsonl").write_bytes(OBJECT + EVENT * 2)
         archive.add(folder / "d.jsonl", "d.jsonl")
-    assert f"{folder}/c.gz: it has events" in refused(folder)
+    assert f"{folder}/c.gz: it has events, but is a tar archive; unpack it" in refused(
+        folder
+    )
+    (folder / "c.gz").rename(folder / "c.json.gz")
+    assert f"{folder}/c.json.gz: it is a tar archive; unpack it" in refused(folder)
 
 
 def test_every_other_file_is_passed_over_with_the_reason(folder):

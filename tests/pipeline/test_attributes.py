@@ -97,8 +97,8 @@ def test_an_id_in_another_case_is_another_user_who_has_no_row(run, given, tmp_pa
     ended = run(*TABLE_JOBS)
     assert findings(tmp_path / "out") == [("unknown_ids", 1)]
     assert (
-        "- 1 of 2 values of user_id in the events have no row in users.csv (50 %), so"
-        " their attributes are NULL. Compare how both write user_id.\n"
+        "- 1 of 2 values of user_id in the events has no row in users.csv (50 %), so"
+        " its attributes are NULL. Compare how both write user_id.\n"
     ) in ended.out
 
 

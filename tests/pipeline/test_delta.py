@@ -336,9 +336,9 @@ def test_vacuum_keeps_the_runs_that_were_the_newest_in_the_last_days(tmp_path, c
     assert "users: 0 files of earlier runs removed" in capsys.readouterr().out
     assert vacuum_in(tmp_path, days=5) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "app_loaded: 1 files of earlier runs removed",
-        "users: 1 files of earlier runs removed",
-        "videos: 1 files of earlier runs removed",
+        "app_loaded: 1 file of earlier runs removed",
+        "users: 1 file of earlier runs removed",
+        "videos: 1 file of earlier runs removed",
         f"The oldest run that can be read is {runs[1]}.",
     ]
     assert vacuum_in(tmp_path, days=0) == 0

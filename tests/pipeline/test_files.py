@@ -66,7 +66,7 @@ def test_hundreds_of_files_that_are_passed_over_are_counted_on_the_terminal(
     write(tmp_path, {f"{n:03}.csv": b"" for n in range(300)} | {"a.json": load(1)})
     write(tmp_path, {"\x1b[31m.csv": b""})
     ended = run(*TABLE_JOBS)
-    assert "301 of the files" in ended.out
+    assert "for lack of events: 301 files" in ended.out
     assert ended.out.count(".csv: empty\n") == 20
     assert "\x1b" not in ended.out
     assert "… and 281 more, which the ledger names." in ended.out
@@ -95,7 +95,7 @@ REFUSED = {
     ),
     "no line": (
         {"day1.jsonl": b"\n\n", "b.txt": b"?"},
-        "/in: no line in 1 event files; passed over: in/b.txt (no JSON object among its"
+        "/in: no line in 1 event file; passed over: in/b.txt (no JSON object among its"
         " first lines)",
     ),
 }
