@@ -55,11 +55,15 @@ class Kind:
     is_id: bool = False
 
 
-def _text(value: Any) -> str:
-    """A string, or a number or boolean as it is written; null for anything nested."""
+def text_of(value: Any) -> str | None:
+    """A string, or a number or boolean as it is written; None for anything nested."""
     if isinstance(value, bool):
-        return f'"{json.dumps(value)}"'
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else "null"
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str) else None
+
+
+def _text(value: Any) -> str:
+    return json.dumps(text_of(value), ensure_ascii=False)
 
 
 def _id(value: Any) -> str:

@@ -26,8 +26,9 @@ from jobs.lines.cutting import (
     line_too_long,
 )
 from jobs.lines.elements import Span, objects_of_line
-from jobs.lines.exact import LONG_LINE, LONGEST_LINE, plain_long_line
+from jobs.lines.exact import LONG_LINE, LONGEST_LINE
 from jobs.lines.files import EventFile, LineRange, whole
+from jobs.lines.mapped import ExactReader
 
 _LF, _CR, _MARK = ord("\n"), ord("\r"), codecs.BOM_UTF8
 _LEAST_NOT_ASCII = 128
@@ -40,6 +41,7 @@ _COPIES_AS_BYTES, _COPIES_AS_TEXT = 3, 3  # of a rejected line, all in memory
 # The bytes that Python takes for a character, by its first byte in UTF-8.
 _WIDTHS = ((4, 0xF0), (2, 0xC4), (1, 0))
 _PIECE = 1024 * 1024  # bytes that are decoded at once
+_OF_OUR_EVENTS = ExactReader()
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -100,6 +102,7 @@ def lines_of_ranges(
     threads: int,
     memory: int | None = None,
     size: int = CHUNK_SIZE,
+    reader: ExactReader = _OF_OUR_EVENTS,
 ) -> Generator[Lines]:
     """The lines of these ranges, a chunk at a time, in no particular order.
 
@@ -107,6 +110,7 @@ def lines_of_ranges(
         threads: the number of threads that read and cut chunks ahead.
         memory: the bytes that a line may need; None sets no limit.
         size: the size of a chunk, in unpacked bytes.
+        reader: reads long lines.
 
     Raises:
         InputError: a file cannot be read as it was listed, or has too long a line.
@@ -116,7 +120,7 @@ def lines_of_ranges(
 
     def next_lines() -> Lines | None:
         chunk = chunks.take()
-        return lines_of(chunk, memory) if chunk else None
+        return lines_of(chunk, memory, reader) if chunk else None
 
     with ThreadPoolExecutor(threads) as pool:
         ahead = deque(pool.submit(next_lines) for _ in range(threads))
@@ -212,7 +216,9 @@ class _Chunks:
             self._changed.notify_all()
 
 
-def lines_of(chunk: Chunk, memory: int | None = None) -> Lines:
+def lines_of(
+    chunk: Chunk, memory: int | None = None, reader: ExactReader = _OF_OUR_EVENTS
+) -> Lines:
     """The lines of a chunk that are not blank; long ones and bad UTF-8 read exactly.
 
     Raises:
@@ -235,7 +241,7 @@ def lines_of(chunk: Chunk, memory: int | None = None) -> Lines:
         chunk.range, data, starts, ends, starts + chunk.at, lengths, count, {}
     )
     _check_memory(lines, memory)
-    lines = _read_exactly(lines, places)
+    lines = _read_exactly(lines, places, reader)
     _check_memory(lines, memory)  # bad UTF-8 is longer once it is replaced
     return lines
 
@@ -332,7 +338,7 @@ def _without_blank_lines(
     return starts[is_kept], ends[is_kept]
 
 
-def _read_exactly(lines: Lines, places: Iterable[int]) -> Lines:
+def _read_exactly(lines: Lines, places: Iterable[int], reader: ExactReader) -> Lines:
     """The lines, with those at these places read exactly, and bad UTF-8 replaced."""
     exact: dict[int, str] = {}
     replaced: dict[int, bytes] = {}
@@ -342,7 +348,7 @@ def _read_exactly(lines: Lines, places: Iterable[int]) -> Lines:
             exact[place] = ""
             replaced[place] = line.tobytes().decode(errors="replace").encode()
         elif len(line) > LONG_LINE:
-            exact[place] = plain_long_line(line.data) or ""
+            exact[place] = reader.long_line(line.data) or ""
     if not replaced:
         return replace(lines, exact=exact)
     pieces = [

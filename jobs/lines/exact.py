@@ -8,9 +8,11 @@ values as jobs/fields.py writes them. It marks the lines that may need exact rea
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from jobs.fields import FIELDS, Number
+from jobs.fields import FIELDS, Number, text_of
 
 LONGEST_LINE = 128 * 1024 * 1024
 """Bytes. A longer line is an error, since no log of events has such a line."""
@@ -23,6 +25,9 @@ DEEPEST_NESTING = 500
 
 NEVER_TOO_DEEP_LENGTH = 2 * DEEPEST_NESTING
 """Bytes. A line of JSON that is not longer has no room to nest deeper."""
+
+KEY = "key"
+"""The field of an object in an array of pairs by which its value is found."""
 
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?')
 _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
@@ -53,17 +58,38 @@ _NO_TEXT = rb"(?:%s|true|false|null|NaN|-?Infinity)" % _NUMBER
 _SCALAR = rb'(?:"%s"|%s)' % (_PART_OF_TEXT, _NO_TEXT)
 _PAIR = rb'"%s"%s:%s%s' % (_PART_OF_TEXT, _BLANKS, _BLANKS, _SCALAR)
 _NEXT = rb"%s,%s" % (_BLANKS, _BLANKS)
-_MAY_BE_FIELD = rb'"(?:(?:%s)"|[^"\\]*+\\)' % "|".join(FIELDS).encode()
 _SOME_BLANKS, _MUCH_OF_TEXT, _NUMBER_OR_WORD, _COLON = map(
     re.compile, (_BLANKS, _PART_OF_TEXT, _NO_TEXT, rb"%s:%s" % (_BLANKS, _BLANKS))
 )
 _MANY_SCALARS = re.compile(rb"(?:%s%s){0,1000}" % (_SCALAR, _NEXT))
 _MANY_PAIRS = re.compile(rb"(?:%s%s){0,1000}" % (_PAIR, _NEXT))
-_MANY_OTHER_PAIRS = re.compile(
-    rb"(?:(?!%s)%s%s){0,1000}" % (_MAY_BE_FIELD, _PAIR, _NEXT)
-)
 _QUOTE, _ARRAY, _OBJECT, _COMMA = b'"[{,'
 _CLOSING = {_ARRAY: ord("]"), _OBJECT: ord("}")}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The part of a value that is read of a long line.
+
+    Attributes:
+        names: the parts of its fields, if it is an object.
+        element: the part of each of its elements, if it is an array that is read.
+        keys: the texts of the field ``key`` by which an element is kept.
+    """
+
+    names: Mapping[str, "Wanted"] = field(default_factory=dict)
+    element: "Wanted | None" = None
+    keys: frozenset[str] = frozenset()
+
+    @cached_property
+    def many_other_pairs(self) -> re.Pattern[bytes]:
+        """Matches fields that are not wanted; a name may be written with escapes."""
+        names = "|".join(map(re.escape, self.names)).encode()
+        may_be_wanted = rb'"(?:(?:%s)"|[^"\\]*+\\)' % names
+        return re.compile(rb"(?:(?!%s)%s%s){0,1000}" % (may_be_wanted, _PAIR, _NEXT))
+
+
+_ALL_FIELDS = Wanted(dict.fromkeys(FIELDS, Wanted()))
 
 ESCAPED_KEY = r'\\u[0-9a-fA-F]{4}[^"]*"\s*:'
 """Finds a key with escapes, which the patterns for field names do not match."""
@@ -86,7 +112,7 @@ def plain_line(line: str | None) -> str | None:
     if len(line) > LONG_LINE:
         return plain_long_line(line.encode())
     fields = fields_of_line(line)
-    return None if fields is None else _plain(fields)
+    return None if fields is None else plain_object(fields)
 
 
 def fields_of_line(line: str) -> dict[str, Any] | None:
@@ -94,13 +120,18 @@ def fields_of_line(line: str) -> dict[str, Any] | None:
 
     The rules are those of :func:`plain_line`.
     """
-    if _nests_too_deep(line) or _has_half_a_pair(line):
+    fields = value_of_text(line)
+    return fields if isinstance(fields, dict) else None
+
+
+def value_of_text(text: str) -> Any:
+    """The JSON value of a text, by the rules of a line; None if it is no JSON."""
+    if _nests_too_deep(text) or _has_half_a_pair(text):
         return None
     try:
-        fields = json.loads(_without_trailing_commas(line), **_AS_WRITTEN)
+        return json.loads(_without_trailing_commas(text), **_AS_WRITTEN)
     except ValueError:
         return None
-    return fields if isinstance(fields, dict) else None
 
 
 def as_written(value: Any) -> str:
@@ -117,17 +148,35 @@ def as_written(value: Any) -> str:
 
 def plain_long_line(line: bytes | memoryview) -> str | None:
     """The result of :func:`plain_line`; only the texts of fields take memory."""
-    if any(escape["half"] for escape in _ESCAPES_IN_BYTES.finditer(line)):
+    fields = part_of_long_text(line, _ALL_FIELDS)
+    return plain_object(fields) if isinstance(fields, dict) else None
+
+
+def part_of_long_text(text: bytes | memoryview, wanted: Wanted) -> Any:
+    """A part of the JSON object or array of a text; None if it is neither.
+
+    Values that are nested, but not wanted, are empty lists.
+    """
+    if any(escape["half"] for escape in _ESCAPES_IN_BYTES.finditer(text)):
         return None
     try:
-        return _plain(_fields_of_object(line))
+        at = _after_blanks(text, 0)
+        if text[at] not in _CLOSING:
+            return None
+        value, end = _part_of_value(text, at, wanted, 0)
+        return value if _after_blanks(text, end) == len(text) else None
     except (ValueError, IndexError):
         return None
 
 
-def _plain(fields: Mapping[str, Any]) -> str:
+def plain_object(fields: Mapping[str, Any], more: Mapping[str, str | None] = {}) -> str:
+    """A plain line of the values of our fields, and of further texts by name."""
     tokens = (
-        f'"{name}":{kind.token(fields.get(name))}' for name, kind in FIELDS.items()
+        *(f'"{name}":{kind.token(fields.get(name))}' for name, kind in FIELDS.items()),
+        *(
+            f'"{name}":{json.dumps(text, ensure_ascii=False)}'
+            for name, text in more.items()
+        ),
     )
     return "{" + ",".join(tokens) + "}"
 
@@ -167,41 +216,71 @@ def _has_half_a_pair(line: str) -> bool:
     return any(escape["half"] for escape in _ESCAPES.finditer(line))
 
 
-def _fields_of_object(line: bytes | memoryview) -> dict[str, Any]:
-    """The event's fields in a long line; a nested value becomes an empty list.
+def _part_of_value(
+    line: bytes | memoryview, at: int, wanted: Wanted, depth: int
+) -> tuple[Any, int]:
+    """The wanted part of the value that begins here, and the value's end.
 
     Raises:
-        ValueError, IndexError: the line is not one JSON object.
+        ValueError, IndexError: it is not JSON, or nests too deep.
     """
+    if line[at] == _OBJECT and wanted.names:
+        return _part_of_object(line, at, wanted, depth + 1)
+    if line[at] == _ARRAY and wanted.element:
+        return _part_of_array(line, at, wanted.element, depth + 1)
+    end = _end_of_value(line, at, depth)
+    token = b"[]" if line[at] in _CLOSING else bytes(line[at:end])
+    return json.loads(token, **_AS_WRITTEN), end
+
+
+def _part_of_object(
+    line: bytes | memoryview, at: int, wanted: Wanted, depth: int
+) -> tuple[dict[str, Any], int]:
     fields: dict[str, Any] = {}
-    at = _after_blanks(line, 0)
-    if line[at] != _OBJECT:
-        raise ValueError("no object")
     at = _after_blanks(line, at + 1)
     while line[at] != _CLOSING[_OBJECT]:
-        at = _after_all(_MANY_OTHER_PAIRS, line, at)
+        at = _after_all(wanted.many_other_pairs, line, at)
         if line[at] == _CLOSING[_OBJECT]:
             break  # after a comma
         key_end = _end_of_text(line, at)
         name = json.loads(bytes(line[at:key_end]))
         start = _end(_COLON, line, key_end)
-        end = _end_of_value(line, start)
-        if name in FIELDS:
-            is_nested = line[start] in _CLOSING
-            token = b"[]" if is_nested else bytes(line[start:end])
-            fields.setdefault(name, json.loads(token, **_AS_WRITTEN))
-        at = _after_blanks(line, end)
-        if line[at] == _COMMA:
-            at = _after_blanks(line, at + 1)
-        elif line[at] != _CLOSING[_OBJECT]:
-            raise ValueError("no comma")
-    if _after_blanks(line, at + 1) != len(line):
-        raise ValueError("more than one object")
-    return fields
+        if name in wanted.names:
+            value, end = _part_of_value(line, start, wanted.names[name], depth)
+            fields.setdefault(name, value)
+        else:
+            end = _end_of_value(line, start, depth)
+        at = _after_item(line, end, _OBJECT)
+    return fields, at + 1
 
 
-def _end_of_value(line: bytes | memoryview, at: int) -> int:
-    """The end of the JSON value that begins here.
+def _part_of_array(
+    line: bytes | memoryview, at: int, wanted: Wanted, depth: int
+) -> tuple[list[Any], int]:
+    """The objects of an array that have the wanted keys, the first one of each."""
+    values: dict[str, Any] = {}
+    at = _after_blanks(line, at + 1)
+    while line[at] != _CLOSING[_ARRAY]:
+        value, end = _part_of_value(line, at, wanted, depth)
+        key = text_of(value.get(KEY)) if isinstance(value, dict) else None
+        if key in wanted.keys:
+            values.setdefault(key, value)
+        at = _after_item(line, end, _ARRAY)
+    return [*values.values()], at + 1
+
+
+def _after_item(line: bytes | memoryview, at: int, inside: int) -> int:
+    """The start of the next item of an object or array, or the closing bracket."""
+    at = _after_blanks(line, at)
+    if line[at] == _COMMA:
+        return _after_blanks(line, at + 1)
+    if line[at] != _CLOSING[inside]:
+        raise ValueError("no comma")
+    return at
+
+
+def _end_of_value(line: bytes | memoryview, at: int, depth: int) -> int:
+    """The end of the JSON value that begins here, in so many objects and arrays.
 
     Raises:
         ValueError, IndexError: it is not JSON, or nests too deep.
@@ -210,7 +289,7 @@ def _end_of_value(line: bytes | memoryview, at: int) -> int:
     while True:
         if line[at] in _CLOSING:
             inside.append(line[at])
-            if len(inside) >= DEEPEST_NESTING:
+            if depth + len(inside) > DEEPEST_NESTING:
                 raise ValueError("nests too deep")
             at = _after_blanks(line, at + 1)
             if line[at] != _CLOSING[inside[-1]]:

@@ -27,7 +27,7 @@ _PATTERNS: Mapping[str, str] = {
     "%p": "(?i:AM|PM)",
     "%M": _SHORT,
     "%S": _SHORT,
-    "%f": "[0-9]+",
+    "%f": "[0-9]{1,6}",
     "%z": "(?:Z|[+-][0-9]{2}:?[0-9]{2})",
 }
 DIRECTIVES = (*_PATTERNS, "%%")

@@ -15,13 +15,13 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files as resources
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
@@ -86,6 +86,20 @@ class ReferenceSettings:
     data_until: str = "2100-01-01"
 
 
+@dataclass(frozen=True)
+class MappingRule:
+    """A rule of a mapping, with all of its defaults."""
+
+    family: str
+    fields: dict[str, list[tuple[str, ...]]]
+    when: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    pairs: tuple[tuple[str, ...], ...] = ()
+    json: tuple[tuple[str, ...], ...] = ()
+    rename: dict[str, str] = field(default_factory=dict)
+    unit: str | None = None
+    format: str | None = None
+
+
 class Counts(TypedDict):
     """The ledger: `read` lines are the sum of all the others."""
 
@@ -117,6 +131,7 @@ def reference_tables(
     files: Mapping[str, bytes],
     settings: ReferenceSettings = ReferenceSettings(),
     folder: str = "in",
+    mapping: Sequence[MappingRule] = (),
 ) -> Reference:
     """Every table, the ledger and the metric of `files`, which are bytes by name.
 
@@ -132,7 +147,7 @@ def reference_tables(
         for raw in event_lines(name, content):
             read += 1
             try:
-                table, event = judge(raw, settings)
+                table, event = judge(raw, settings, mapping)
                 events[table].append(event)
             except Ignored as event_name:
                 ignored[str(event_name)] += 1
@@ -402,10 +417,14 @@ def shown(line: str) -> str:
 
 
 def judge(
-    line: str, settings: ReferenceSettings = ReferenceSettings()
+    line: str,
+    settings: ReferenceSettings = ReferenceSettings(),
+    mapping: Sequence[MappingRule] = (),
 ) -> tuple[str, Row]:
     """The table of a line and its row; raises Ignored or Rejected."""
     fields = json_object(line)
+    if mapping:
+        fields = mapped(fields, mapping)
     event = text(fields, "event")
     if text(fields, "event_name") is not None:
         row: Row = {name: text(fields, name) for name in PLAYBACK}
@@ -429,6 +448,119 @@ def judge(
     return "app_loaded", row | {"device_type": text(fields, "device_type")}
 
 
+# Lines of others, by a mapping
+
+
+def mapped(fields: Row, mapping: Sequence[MappingRule]) -> Row:
+    """Our fields of a line; the field `written as` reads its time, if a rule says it.
+
+    Raises Ignored if no rule takes the line.
+    """
+    for rule in mapping:
+        if all(
+            text({"it": value_at(fields, path, rule)}, "it", empty="") in texts
+            for path, texts in rule.when.items()
+        ):
+            break
+    else:
+        path = next(iter(rule.when))
+        name = text({"it": value_at(fields, path, rule)}, "it")
+        raise Ignored(name or f"(no {path[-1]})")
+    found: Row = {}
+    for ours, paths in rule.fields.items():
+        for path in reversed(paths):
+            value = value_at(fields, path, rule)
+            if value is not None and value != "":
+                found[ours] = value
+    for ours in {"event", "event_name"} & {*found}:
+        name = text(found, ours)
+        found[ours] = rule.rename.get(name, found[ours]) if name else found[ours]
+    if rule.unit:
+        found["written as"] = partial(micros_of_unit, rule.unit)
+    if rule.format:
+        found["written as"] = partial(micros_of_format, rule.format)
+    return found
+
+
+def value_at(fields: Row, path: Sequence[str], rule: MappingRule) -> object:
+    """The value at a path, through arrays of pairs and JSON in texts."""
+    here: object = Pairs(fields.items())
+    for at, name in enumerate(path):
+        if path[:at] in rule.pairs:
+            items = here if isinstance(here, list) else []
+            pairs = [dict(reversed(item)) for item in items if isinstance(item, Pairs)]
+            values = [p.get("value") for p in pairs if text(p, "key", empty="") == name]
+            here = values[0] if values else None
+            if isinstance(here, Pairs) and (
+                path[: at + 1] in rule.json or at + 1 == len(path)
+            ):
+                typed = dict(reversed(here))
+                names = ("string_value", "int_value", "float_value", "double_value")
+                known = [typed[n] for n in names if typed.get(n) is not None]
+                here = known[0] if known else None
+        else:
+            here = dict(reversed(here)).get(name) if isinstance(here, Pairs) else None
+        is_json = path[: at + 1] in rule.json and at + 1 < len(path)
+        if is_json and isinstance(here, str):
+            try:
+                here = json_value(here)
+            except Rejected:
+                here = None
+    return here
+
+
+def micros_of_unit(unit: str, written: str, zone: ZoneInfo) -> int | None:
+    """Microseconds since 1970 of a number of this unit, or of another text."""
+    number = NUMBER.fullmatch(written)
+    if not number:
+        return micros_of(written, zone)
+    exponent = small_exponent(number["exponent"])
+    exact = Fraction(Decimal(f"{number['mantissa']}e{exponent}"))
+    digits = {"seconds": 0, "milliseconds": 3, "microseconds": 6, "nanoseconds": 9}
+    micros = math.floor(exact * Fraction(10) ** (6 - digits[unit]))
+    # No limit of the data lies beyond these.
+    return max(min(micros, 10**17), -(10**17))
+
+
+FORMAT_PARTS = {
+    "%Y": "(?P<Y>[0-9]{4})",
+    "%b": "(?P<b>[A-Za-z]{3})",
+    "%z": "(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})",
+    "%p": "(?P<p>[AaPp][Mm])",
+    "%f": "(?P<f>[0-9]{1,6})",
+    "%%": "%",
+    **{f"%{letter}": f"(?P<{letter}>[0-9]{{1,2}})" for letter in "mdHIMS"},
+}
+MONTHS: tuple[str, ...]
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun")
+MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def micros_of_format(form: str, written: str, zone: ZoneInfo) -> int | None:
+    """Microseconds since 1970 of a text of this format, whose parts lie apart."""
+    pieces = re.findall(r"%.|[ \t]+|[^%]", form)
+    pattern = "".join(
+        FORMAT_PARTS.get(piece, re.escape(piece) if piece.strip() else "[ \t]+")
+        for piece in pieces
+    )
+    found = re.fullmatch(pattern, written)
+    if not found:
+        return None
+    has = found.groupdict()
+    if "b" in has and has["b"].lower() not in MONTHS:
+        return None
+    month = MONTHS.index(has["b"].lower()) + 1 if "b" in has else int(has["m"])
+    hour = int(has.get("H") or has["I"])
+    if "p" in has:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (has["p"].lower() == "pm")
+    fraction = f".{has['f']}" if "f" in has else ""
+    iso = f"{has['Y']}-{month:02}-{int(has['d']):02}T{hour:02}:{int(has['M']):02}"
+    iso += f":{int(has.get('S') or 0):02}{fraction}{has.get('z') or ''}"
+    return micros_of(iso, zone)
+
+
 @dataclass(frozen=True)
 class Number:
     """A JSON number as it is written."""
@@ -442,6 +574,14 @@ class Pairs(tuple[tuple[str, object], ...]):
 
 def json_object(line: str) -> Row:
     """The fields of one strict JSON object; a repeated key has its first value."""
+    value = json_value(line)
+    if not isinstance(value, Pairs):
+        raise Rejected("malformed_json")
+    return dict(reversed(value))
+
+
+def json_value(line: str) -> object:
+    """One strict JSON value."""
     try:
         value = json.loads(
             without_trailing_commas(line),
@@ -454,9 +594,7 @@ def json_object(line: str) -> Row:
         refuse_deep_nesting(value)
     except (ValueError, RecursionError):
         raise Rejected("malformed_json") from None
-    if not isinstance(value, Pairs):
-        raise Rejected("malformed_json")
-    return dict(reversed(value))
+    return value
 
 
 STRING_OR_TRAILING_COMMA = re.compile(
@@ -496,14 +634,14 @@ def refuse_lone_surrogates(*values: object) -> None:
             item.encode("utf-8")
 
 
-def text(fields: Row, name: str) -> str | None:
+def text(fields: Row, name: str, empty: str | None = None) -> str | None:
     """A text field: a string, or a number or boolean as it is written."""
     value = fields.get(name)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Number):
         return value.token
-    return value if isinstance(value, str) and value else None
+    return value or empty if isinstance(value, str) else None
 
 
 def id_of(fields: Row, name: str) -> str | None:
@@ -552,7 +690,8 @@ def instant(fields: Row, settings: ReferenceSettings) -> datetime:
         raise Rejected("invalid_timestamp")
     if written is None or not written.strip(" \t"):
         raise Rejected("missing_timestamp")
-    micros = micros_of(written.strip(" \t"), zone_of(settings.input_timezone))
+    as_time = fields.get("written as") or micros_of
+    micros = as_time(written.strip(" \t"), zone_of(settings.input_timezone))
     if micros is None:
         raise Rejected("invalid_timestamp")
     zone = zone_of(settings.reporting_timezone)
