@@ -137,15 +137,15 @@ _NUMBER_NEEDS_EXACT = r"-0|-?\d+[.eE]"
 _DOUBLE_NEEDS_EXACT = (
     r"-?\d+(?:\.\d+)?[eE]|-?\d+\.\d{7}|-?(?:9\d{9}|\d{11,})\.|-?0\.0000"
 )
-_NESTED = r"[\[{]"
+NESTED = r"[\[{]"
 _NO_TEXT_AT_FIRST = r'"(?:[ \t]+["\\]|\\)'
-_ID_NEEDS_EXACT = rf"(?:{_NUMBER_NEEDS_EXACT}|{_NESTED}|[tf]|{_NO_TEXT_AT_FIRST})"
+_ID_NEEDS_EXACT = rf"(?:{_NUMBER_NEEDS_EXACT}|{NESTED}|[tf]|{_NO_TEXT_AT_FIRST})"
 
 _TRIMMED = "trim({value}, ' \t')"
 _KNOWN = f"CASE WHEN NOT {means_no_id(_TRIMMED)} THEN {_TRIMMED} END"
 _VALID = f"CASE WHEN {{value}} = {text(INVALID_ID)} THEN {{value}} ELSE {_KNOWN} END"
 
-TEXT = Kind(rf"(?:{_NUMBER_NEEDS_EXACT}|{_NESTED})", _text)
+TEXT = Kind(rf"(?:{_NUMBER_NEEDS_EXACT}|{NESTED})", _text)
 INSTANT = Kind(
     rf"(?:{_DOUBLE_NEEDS_EXACT})",
     _instant,

@@ -13,6 +13,7 @@ from jobs.errors import RunError
 from jobs.fields import Kind
 from jobs.lines.chunks import LineCount
 from jobs.lines.files import EventFile
+from jobs.mapping import EventMapping
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
 
@@ -119,7 +120,11 @@ class Engine(ABC):
 
     @abstractmethod
     def read_lines(
-        self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
+        self,
+        files: Sequence[EventFile],
+        fields: Mapping[str, Kind],
+        judge: Rule,
+        mapping: EventMapping | None = None,
     ) -> JudgedLines:
         """Apply a rule to every line that is not blank; gives a row for each line.
 
@@ -137,6 +142,10 @@ class Engine(ABC):
                 field_without_id (TINYINT, the number of the first field whose text
                 means that there is no id) and every field as text. Its second argument
                 is :meth:`rewrite`. It returns a row for each row.
+            mapping: the mapping by which lines have these fields. Each row then also
+                has rule (TINYINT, the number of the rule that takes the line, or NULL),
+                type (the value by which a line is counted that no rule takes) and found
+                (BIGINT, a bit for each path of the rule that the line has).
 
         Raises:
             InputError: a file cannot be read as it was listed, or has too long a line.

@@ -407,6 +407,8 @@ def _conditions(
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(each, str | int) for each in values):
             raise _WrongError(at, "when takes texts, numbers and booleans, or a list")
+        if "" in values:
+            raise _WrongError(at, "an empty text is no value")
         yield path, tuple(dict.fromkeys(map(_as_written, values)))
 
 

@@ -30,6 +30,7 @@ from jobs.fields import Kind
 from jobs.lines.chunks import LineCount
 from jobs.lines.exact import LONGEST_LINE
 from jobs.lines.files import EventFile, whole
+from jobs.mapping import EventMapping
 from jobs.quoting import identifier
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
@@ -68,7 +69,11 @@ class DuckDBEngine(Engine):
         bind_models()
 
     def read_lines(
-        self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
+        self,
+        files: Sequence[EventFile],
+        fields: Mapping[str, Kind],
+        judge: Rule,
+        mapping: EventMapping | None = None,
     ) -> JudgedLines:
         judged = self._session.new_name()
         counts = self._session.judge(
@@ -77,6 +82,7 @@ class DuckDBEngine(Engine):
             judge,
             self._memory,
             into=lambda query: f"CREATE TABLE {judged} AS {query}",
+            mapping=mapping,
         )
         of_files = [counts.get(number, LineCount()) for number in range(len(files))]
         return JudgedLines(self._cached_table(judged), of_files)

@@ -12,13 +12,15 @@ from sqlframe.duckdb import DuckDBSession
 
 from jobs.engine.base import Rule, TextFunction
 from jobs.engine.duckdb.lines import objects_query
+from jobs.engine.duckdb.mapped import mapped_objects_query
 from jobs.engine.duckdb.plans import hasten_plans
 from jobs.errors import RunError
 from jobs.fields import Kind
 from jobs.lines.arrow import ArrowLines
 from jobs.lines.chunks import LineCount, lines_of_ranges
-from jobs.lines.exact import plain_line
 from jobs.lines.files import LineRange
+from jobs.lines.mapped import ExactReader
+from jobs.mapping import EventMapping
 from jobs.quoting import text
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Session:
         rule: Rule,
         memory: int | None,
         into: Callable[[str], str],
+        mapping: EventMapping | None = None,
     ) -> dict[int, LineCount]:
         """Apply a rule to every line of these ranges once.
 
@@ -78,6 +81,7 @@ class Session:
             rule: the rule, as in ``Engine.read_lines``.
             memory: the bytes that a line may need; None sets no limit.
             into: makes the statement that stores the result of the query for the rule.
+            mapping: the mapping of the lines, as in ``Engine.read_lines``.
 
         Returns:
             What was read of each file, by the file's number.
@@ -89,10 +93,17 @@ class Session:
         [(threads,)] = self.connection.sql(
             "SELECT current_setting('threads')"
         ).fetchall()
-        lines = ArrowLines(lines_of_ranges(ranges, threads, memory))
+        reader = ExactReader(mapping)
+        lines = ArrowLines(lines_of_ranges(ranges, threads, memory, reader=reader))
         name = self.new_name()
         self.connection.register(name, lines)
-        objects = self.view(objects_query(name, self.register(plain_line), fields))
+        plain_line = self.register(reader.line)
+        query = (
+            mapped_objects_query(name, plain_line, fields, mapping)
+            if mapping
+            else objects_query(name, plain_line, fields)
+        )
+        objects = self.view(query)
         # Otherwise DuckDB collects the few rows of chunks of long lines until it has
         # many rows, and keeps all of these chunks in memory.
         self.connection.execute("SET enable_caching_operators = false")

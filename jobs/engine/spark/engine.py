@@ -38,6 +38,7 @@ from jobs.fields import Kind
 from jobs.lines.chunks import LineCount
 from jobs.lines.cutting import split
 from jobs.lines.files import EventFile, LineRange
+from jobs.mapping import EventMapping
 from jobs.settings import RunSettings, megabytes
 from jobs.tables import Table
 
@@ -106,7 +107,11 @@ class SparkEngine(Engine):
             logging.getLogger().addHandler(logging.NullHandler())
 
     def read_lines(
-        self, files: Sequence[EventFile], fields: Mapping[str, Kind], judge: Rule
+        self,
+        files: Sequence[EventFile],
+        fields: Mapping[str, Kind],
+        judge: Rule,
+        mapping: EventMapping | None = None,
     ) -> JudgedLines:
         self._fit_shuffles(sum(file.size for file in files))
         context = self._session.sparkContext
@@ -117,7 +122,7 @@ class SparkEngine(Engine):
         ]
         folder = self.scratch / "judged"
         folder.mkdir(exist_ok=True)
-        task = JudgingTask(pickled_rule(judge), fields, folder)
+        task = JudgingTask(pickled_rule(judge), fields, folder, mapping)
         tasks = _packed_together(ranges, _BYTES_PER_TASK)
         done = context.parallelize(tasks, len(tasks)).map(task).collect()
         counts = [LineCount()] * len(files)

@@ -15,6 +15,7 @@ from jobs.errors import RunError
 from jobs.fields import Kind
 from jobs.lines.chunks import LineCount
 from jobs.lines.files import LineRange
+from jobs.mapping import EventMapping
 from jobs.quoting import text
 
 
@@ -49,11 +50,13 @@ class JudgingTask:
             modules only after it has bound the models to DuckDB.
         fields: the kind of each field, by its name.
         folder: the folder of the Parquet files, which every worker and the driver see.
+        mapping: the mapping of the lines.
     """
 
     judge: bytes
     fields: Mapping[str, Kind]
     folder: Path
+    mapping: EventMapping | None = None
 
     def __call__(self, ranges: Sequence[LineRange]) -> Judged:
         import duckdb
@@ -74,6 +77,7 @@ class JudgingTask:
                 judge,
                 memory=None,
                 into=lambda query: f"COPY ({query}) TO {text(path)} (FORMAT parquet)",
+                mapping=self.mapping,
             )
         except RunError as error:
             return Judged(path, error=error)
