@@ -23,6 +23,9 @@ from jobs.fields import FIELDS
 from jobs.findings import most_serious_first, passed_over
 from jobs.ledger import FileAccount, LineAccount
 from jobs.lines.chunks import LineCount
+from jobs.lines.mapped import TYPED_VALUES, VALUE
+from jobs.mapping import UNITS, EventMapping
+from jobs.mapping.times import text_pattern
 from jobs.publishing.run import Run
 from jobs.quoting import counted
 from jobs.runner import Job, JobResult
@@ -34,7 +37,7 @@ from jobs.zones import UTC_OFFSETS, Offsets, offsets
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from jobs.events_split.model import SharedEventId, Tally
+    from jobs.events_split.model import MappedLines, SharedEventId, Tally
 
 _NAMES_SHOWN = 20
 
@@ -47,15 +50,20 @@ class Judge:
     first_micros: int
     until_micros: int
     input_zone: Offsets = UTC_OFFSETS
+    mapping: EventMapping | None = None
 
     def __call__(self, lines: "DataFrame", rewrite: Rewrite) -> "DataFrame":
         from jobs.events_split import model
 
         key = self.pseudonym_key
         judged = model.judge(
-            lines, self.first_micros, self.until_micros, self.input_zone
+            lines,
+            self.first_micros,
+            self.until_micros,
+            self.input_zone,
+            mapped_lines(self.mapping) if self.mapping else None,
         )
-        hides = {"raw": concealing(key)}
+        hides = {"raw": concealing(key, ids=id_names(self.mapping))}
         if not key:
             return rewrite(judged, hides)
         hides |= dict.fromkeys(IDS, pseudonym(key))
@@ -128,6 +136,29 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     )
 
 
+def mapped_lines(mapping: EventMapping) -> "MappedLines":
+    """The rules of a mapping as the model judges by them."""
+    from jobs.events_split import model
+
+    times = [(number, rule.time) for number, rule in enumerate(mapping.rules)]
+    type_path = mapping.type_path or ("type",)
+    return model.MappedLines(
+        no_type=f"(no {type_path[-1]})",
+        units={number: UNITS[time.unit] for number, time in times if time.unit},
+        formats={
+            number: text_pattern(time.format) for number, time in times if time.format
+        },
+    )
+
+
+def id_names(mapping: EventMapping | None) -> tuple[str, ...]:
+    """The names of ids that are concealed in rejected lines."""
+    if mapping is None:
+        return IDS
+    of_pairs = (VALUE, *TYPED_VALUES) if mapping.has_in_pairs(*IDS) else ()
+    return tuple(dict.fromkeys((*IDS, *mapping.names_of(*IDS), *of_pairs)))
+
+
 def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAccount:
     """The account of all lines.
 
@@ -143,7 +174,7 @@ def line_account(tally: Sequence["Tally"], stored: Mapping[str, int]) -> LineAcc
         read=sum(counted.lines for counted in tally),
         stored=stored,
         duplicates={name: kept.get(name, 0) - rows for name, rows in stored.items()},
-        ignored=model.by_detail(tally, model.IGNORED),
+        ignored=model.by_detail(tally, model.IGNORED, model.NOT_MAPPED),
         rejected=model.by_detail(tally, model.REJECTED),
     )
 

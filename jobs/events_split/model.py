@@ -4,7 +4,9 @@
 file, at, is_object, and every one of FIELDS as text.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
@@ -24,7 +26,9 @@ from jobs.tables import (
 from jobs.zones import Offsets
 
 IGNORED = "ignored"
+NOT_MAPPED = "not mapped"
 REJECTED = "rejected"
+NOT_KEPT = (IGNORED, NOT_MAPPED, REJECTED)
 
 KEPT_APP_EVENTS = {
     USER_REGISTRATION: "registered",
@@ -75,12 +79,35 @@ _DATE = rf"^{_DAY}({_BETWEEN}{_TIME}(:{_SECONDS})?{_END}|\z)"
 _LOCAL = rf"^[ \t]*({_DAY}|[0-9]{{8}}){_BETWEEN}[0-9:.,]+[ \t]*\z"
 _BLANK = r"^[ \t]*\z"
 _NUMBER_SINCE_1970 = rf"^[ \t]*{_NUMBER_IN_JSON}[ \t]*\z"
+_MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
+_OF_MAPPING = ("rule", "type", "found")
 _FIRST_MICROS = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
 _LAST_MICROS = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 
 
+@dataclass(frozen=True)
+class MappedLines:
+    """The rules of a mapping, by their numbers, as far as lines are judged by them.
+
+    Attributes:
+        no_type: the name by which lines are counted that no rule takes, and that have
+            no value there by which they could be counted.
+        units: the digits that the unit of a number has more than seconds.
+        formats: the regular expression of the instants, and strptime's directive of
+            each of its groups.
+    """
+
+    no_type: str
+    units: Mapping[int, int] = field(default_factory=dict)
+    formats: Mapping[int, tuple[str, Sequence[str]]] = field(default_factory=dict)
+
+
 def judge(
-    lines: DataFrame, first_micros: int, until_micros: int, input_zone: Offsets
+    lines: DataFrame,
+    first_micros: int,
+    until_micros: int,
+    input_zone: Offsets,
+    mapped: MappedLines | None = None,
 ) -> DataFrame:
     """One row per line, with the reason if the line is rejected.
 
@@ -90,6 +117,8 @@ def judge(
             1970.
         until_micros: the first instant after it that a line may not have.
         input_zone: the zone of times without an offset.
+        mapped: the rules by which the lines are mapped, if they are. The result then
+            also has rule, type (not NULL if no rule takes the line) and found.
 
     Columns: reason (NULL if the line is accepted), raw, source_file and at (of rejected
     lines only), size INT (its bytes, if nothing of the line is kept), file INT,
@@ -98,8 +127,8 @@ def judge(
     computed later, where they are used.
     """
     return (
-        lines.transform(with_typed_fields, input_zone)
-        .withColumn("reason", rejection(first_micros, until_micros))
+        lines.transform(with_typed_fields, input_zone, mapped)
+        .withColumn("reason", rejection(first_micros, until_micros, mapped is not None))
         .select(
             "reason",
             F.when(is_rejected(), F.col("raw")).alias("raw"),
@@ -111,6 +140,7 @@ def judge(
             "instant",
             "value",
             *_STORED_TEXTS,
+            *(_OF_MAPPING if mapped else ()),
         )
     )
 
@@ -131,7 +161,9 @@ def with_pseudonym_of_gap(judged: DataFrame) -> DataFrame:
     ).drop("gap_digits")
 
 
-def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
+def with_typed_fields(
+    lines: DataFrame, input_zone: Offsets, mapped: MappedLines | None = None
+) -> DataFrame:
     """The lines with instant and value as typed, and empty texts as NULL.
 
     A field that breaks its rule is NULL. The columns written_time and written_value
@@ -141,8 +173,9 @@ def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
     Args:
         lines: the lines.
         input_zone: the zone of times without an offset.
+        mapped: the rules by which the lines are mapped, if they are.
     """
-    return lines.select(
+    typed = lines.select(
         "raw",
         "source_file",
         "file",
@@ -150,18 +183,46 @@ def with_typed_fields(lines: DataFrame, input_zone: Offsets) -> DataFrame:
         "size",
         "is_object",
         "field_without_id",
-        F.col("timestamp").alias("written_time"),
+        (written_time(mapped) if mapped else F.col("timestamp")).alias("written_time"),
         amount("value").alias("value"),
         F.col("value").alias("written_value"),
         *(empty_as_null(name).alias(name) for name in _STORED_TEXTS),
-    ).transform(with_instant, input_zone)
+        *(columns_of_mapping(mapped) if mapped else ()),
+    )
+    return typed.transform(with_instant, input_zone, mapped.units if mapped else {})
 
 
-def rejection(first_micros: int, until_micros: int) -> Column:
+def columns_of_mapping(mapped: MappedLines) -> tuple[Column, ...]:
+    """The rule, the type and the paths of mapped lines; see :func:`judge`."""
+    is_not_mapped = F.col("is_object") & F.col("rule").isNull()
+    type_ = F.when(is_not_mapped, F.coalesce(F.col("type"), F.lit(mapped.no_type)))
+    return F.col("rule"), type_.alias("type"), F.col("found")
+
+
+def written_time(mapped: MappedLines) -> Column:
+    """The field timestamp, with an instant of a rule's format in ISO 8601.
+
+    A text in another format than its rule's is one that is no instant.
+    """
+    written = F.col("timestamp")
+    trimmed = F.expr("trim(BOTH ' \t' FROM timestamp)")
+    for number, (pattern, directives) in mapped.formats.items():
+        whole = rf"^{pattern}\z"
+        iso = F.when(trimmed.rlike(whole), iso_time(trimmed, whole, directives))
+        is_of_rule = (F.col("rule") == number) & ~is_blank("timestamp")
+        written = F.when(is_of_rule, F.coalesce(iso, F.lit("-"))).otherwise(written)
+    return written
+
+
+def rejection(first_micros: int, until_micros: int, is_mapped: bool = False) -> Column:
     """The reason of the first rule that a line breaks; NULL if it breaks none."""
+    malformed = F.when(~F.col("is_object"), F.lit("malformed_json"))
+    if is_mapped:
+        malformed = malformed.when(is_not_mapped(), F.lit(None))
     return (
-        F.when(~F.col("is_object"), F.lit("malformed_json"))
-        .when(~is_playback_event() & F.col("event").isNull(), F.lit("missing_event"))
+        malformed.when(
+            ~is_playback_event() & F.col("event").isNull(), F.lit("missing_event")
+        )
         .when(is_ignored_app_event(), F.lit(None))
         .when(
             F.col("instant").isNull(),
@@ -204,20 +265,34 @@ def is_blank(field: str) -> Column:
     return F.coalesce(F.col(field), F.lit("")).rlike(_BLANK)
 
 
-def outcome() -> Column:
-    """The name of the table that a line belongs to, ``ignored`` or ``rejected``."""
+def outcome(is_mapped: bool = False) -> Column:
+    """The name of the table that a line belongs to, or why it belongs to none.
+
+    This is ``ignored``, ``rejected`` or ``not mapped``.
+    """
     found = F.when(is_rejected(), F.lit(REJECTED))
+    if is_mapped:
+        found = found.when(is_not_mapped(), F.lit(NOT_MAPPED))
     for table in EVENT_TABLES:
         found = found.when(is_event_of(table), F.lit(table.name))
     return found.otherwise(F.lit(IGNORED))
 
 
-def detail() -> Column:
-    """The reason of a rejected line, the name of an ignored event, else NULL."""
+def detail(is_mapped: bool = False) -> Column:
+    """The reason of a rejected line, the name of an ignored event, else NULL.
+
+    A line that no rule of the mapping takes has its type.
+    """
     ignored = F.when(is_anonymous_load(), F.lit(ANONYMOUS_LOAD))
-    return F.when(is_rejected(), F.col("reason")).when(
+    found = F.when(is_rejected(), F.col("reason")).when(
         is_ignored_app_event(), F.coalesce(ignored, F.col("event"))
     )
+    return found.otherwise(F.col("type")) if is_mapped else found
+
+
+def is_not_mapped() -> Column:
+    """Whether no rule of the mapping takes a line."""
+    return F.col("type").isNotNull()
 
 
 def is_rejected() -> Column:
@@ -255,7 +330,9 @@ def empty_as_null(name: str) -> Column:
     return F.nullif(F.col(name), F.lit(""))
 
 
-def with_instant(lines: DataFrame, input_zone: Offsets) -> DataFrame:
+def with_instant(
+    lines: DataFrame, input_zone: Offsets, units: Mapping[int, int] = {}
+) -> DataFrame:
     """The lines with the instant of written_time; NULL for a text that has none.
 
     This is a date and time, or a number since 1970. A fraction is cut to microseconds.
@@ -263,8 +340,10 @@ def with_instant(lines: DataFrame, input_zone: Offsets) -> DataFrame:
     Args:
         lines: the lines.
         input_zone: the zone of times without an offset.
+        units: the digits that a unit has more than seconds, by the rules of mapped
+            lines. Other numbers tell their unit by their size.
     """
-    in_utc = lines.transform(with_instant_in_utc)
+    in_utc = lines.transform(with_instant_in_utc, units)
     if input_zone.is_utc:
         return in_utc
     is_local = F.col("written_time").rlike(_LOCAL)
@@ -274,9 +353,15 @@ def with_instant(lines: DataFrame, input_zone: Offsets) -> DataFrame:
     )
 
 
-def with_instant_in_utc(lines: DataFrame) -> DataFrame:
+def with_instant_in_utc(lines: DataFrame, units: Mapping[int, int] = {}) -> DataFrame:
     """The lines with the instant of written_time, by UTC if it has no offset."""
     text, trimmed = F.col("written_time"), "trim(BOTH ' \t' FROM written_time)"
+    number_since_1970 = F.expr(since_1970("number", trimmed))
+    for rule, digits in units.items():
+        in_unit = F.expr(since_1970_in_unit("number", trimmed, digits))
+        number_since_1970 = F.when(F.col("rule") == rule, in_unit).otherwise(
+            number_since_1970
+        )
     is_other = F.col("instant").isNull()
     return (
         lines.withColumn("instant", instant_of_frequent_spelling())
@@ -303,9 +388,7 @@ def with_instant_in_utc(lines: DataFrame) -> DataFrame:
                 F.col("usual_time").isNotNull(),
                 F.expr("try_cast(usual_time as timestamp)"),
             )
-            .when(
-                text.rlike(_NUMBER_SINCE_1970), F.expr(since_1970("number", trimmed))
-            ),
+            .when(text.rlike(_NUMBER_SINCE_1970), number_since_1970),
         )
     )
 
@@ -387,6 +470,65 @@ def since_1970(number: str, text: str) -> str:
     return f"timestampadd(MICROSECOND, {within}, {epoch})"
 
 
+def since_1970_in_unit(number: str, text: str, digits: int) -> str:
+    """SQL for the instant of a number in a unit with so many more digits than seconds.
+
+    A number beyond all dates is the first or the last instant of the calendar.
+    """
+    micros = {
+        0: f"cast(floor({number} * 1000000) as bigint)",
+        3: f"cast(floor({number} * 1000) as bigint)",
+        6: f"cast(floor({number}) as bigint)",
+        9: f"cast(floor(cast(floor({number}) as decimal(38, 3)) * 0.001) as bigint)",
+    }[digits]
+    limit = 10 ** min(11 + digits, 17)
+    # A larger number of nanoseconds is none that exact_number() knows.
+    is_near = f"{number} > -{limit} AND {number} < {limit}"
+    known = is_near if digits < 9 else f"{number} IS NOT NULL"
+    within = (
+        f"CASE WHEN {known} THEN greatest({_FIRST_MICROS}, least({_LAST_MICROS},"
+        f" {micros})) WHEN {text} LIKE '-%' THEN {_FIRST_MICROS} ELSE {_LAST_MICROS}"
+        " END"
+    )
+    epoch = "cast('1970-01-01T00:00:00Z' as timestamp)"
+    return f"timestampadd(MICROSECOND, {within}, {epoch})"
+
+
+def iso_time(written: Column, pattern: str, directives: Sequence[str]) -> Column:
+    """A date and time in ISO 8601, of a text that a pattern matches.
+
+    Args:
+        written: the text.
+        pattern: the pattern.
+        directives: strptime's directive of each group of the pattern.
+    """
+
+    def part(directive: str) -> Column:
+        return F.regexp_extract(written, pattern, directives.index(directive) + 1)
+
+    def two_digits(directive: str) -> Column:
+        return F.lpad(part(directive), 2, "0")
+
+    if "%b" in directives:
+        places = F.instr(F.lit(_MONTHS), F.lower(part("%b")))
+        month = F.lpad(F.floor((places + 2) / 3).cast("int").cast("string"), 2, "0")
+    else:
+        month = two_digits("%m")
+    if "%I" in directives:
+        is_pm = F.lower(part("%p")) == "pm"
+        hour_of_12 = part("%I").cast("int") % 12
+        hour_of_24 = F.when(is_pm, hour_of_12 + 12).otherwise(hour_of_12)
+        hour = F.lpad(hour_of_24.cast("string"), 2, "0")
+    else:
+        hour = two_digits("%H")
+    pieces = [part("%Y"), F.lit("-"), month, F.lit("-"), two_digits("%d"), F.lit("T")]
+    pieces += [hour, F.lit(":"), two_digits("%M"), F.lit(":")]
+    pieces += [two_digits("%S") if "%S" in directives else F.lit("00")]
+    pieces += [F.lit("."), part("%f")] if "%f" in directives else []
+    pieces += [part("%z")] if "%z" in directives else []
+    return F.concat(*pieces)
+
+
 def amount(name: str) -> Column:
     """A number of at least 0 as DECIMAL(18,6), cut after the sixth digit, else NULL."""
     digits = f"regexp_extract({name}, '[0-9]+([.][0-9]{{1,6}})?', 0)"
@@ -466,27 +608,34 @@ def only_rejected(judged: DataFrame) -> DataFrame:
 def counted(judged: DataFrame) -> DataFrame:
     """One row per file, outcome, detail and field_without_id of the judged lines.
 
-    Columns: these four, lines, identified (those with an event_id), oldest and newest
+    If the lines are mapped, there is one row per rule, too, and found has a bit for
+    each path of the rule that any of the lines has.
+
+    Columns: these, lines, identified (those with an event_id), oldest and newest
     (in microseconds since 1970), and size (the bytes of lines of which nothing is
     kept). All other counts of lines are derived from these rows.
     """
+    is_mapped = "type" in judged.columns
+    of_mapping = ("rule", "found") if is_mapped else ()
     return (
         judged.select(
             "file",
             "field_without_id",
             "size",
-            outcome().alias("outcome"),
-            detail().alias("detail"),
+            outcome(is_mapped).alias("outcome"),
+            detail(is_mapped).alias("detail"),
             "event_id",
             F.unix_micros("instant").alias("micros"),
+            *of_mapping,
         )
-        .groupBy("file", "outcome", "detail", "field_without_id")
+        .groupBy("file", "outcome", "detail", "field_without_id", *of_mapping[:1])
         .agg(
             F.count(F.lit(1)).alias("lines"),
             F.count("event_id").alias("identified"),
             F.min("micros").alias("oldest"),
             F.max("micros").alias("newest"),
             F.coalesce(F.sum("size"), F.lit(0)).cast("bigint").alias("size"),
+            *(F.expr(f"bit_or({name})").alias(name) for name in of_mapping[1:]),
         )
     )
 
@@ -517,7 +666,7 @@ class Tally(NamedTuple):
     @property
     def is_kept(self) -> bool:
         """Whether the lines belong to a table."""
-        return self.outcome not in (IGNORED, REJECTED)
+        return self.outcome not in NOT_KEPT
 
 
 def tally(counts: DataFrame) -> DataFrame:
@@ -529,7 +678,9 @@ def tally(counts: DataFrame) -> DataFrame:
         counts: rows of :func:`counted`.
     """
     by_lines = Window.partitionBy("outcome").orderBy(F.col("lines").desc(), "detail")
-    is_frequent = (F.col("outcome") != IGNORED) | (F.col("place") <= _NAMES_KEPT)
+    is_frequent = ~F.col("outcome").isin(IGNORED, NOT_MAPPED) | (
+        F.col("place") <= _NAMES_KEPT
+    )
     return (
         counts.groupBy("outcome", "detail")
         .agg(*_totals(), F.lit(1).alias("names"))
@@ -563,7 +714,7 @@ def file_tally(counts: DataFrame) -> DataFrame:
     Args:
         counts: rows of :func:`counted`.
     """
-    is_other = F.col("outcome").isin(IGNORED, REJECTED)
+    is_other = F.col("outcome").isin(*NOT_KEPT)
     return counts.groupBy("file").agg(
         *(
             F.coalesce(F.sum(F.when(is_counted, F.col("lines"))), F.lit(0))
@@ -571,7 +722,7 @@ def file_tally(counts: DataFrame) -> DataFrame:
             .alias(name)
             for name, is_counted in (
                 ("kept", ~is_other),
-                ("ignored", F.col("outcome") == IGNORED),
+                ("ignored", F.col("outcome").isin(IGNORED, NOT_MAPPED)),
                 ("rejected", F.col("outcome") == REJECTED),
             )
         )
@@ -642,18 +793,42 @@ def first_rejected(
     )
 
 
-def by_detail(tally: Sequence[Tally], outcome: str) -> dict[str, int]:
-    """The lines of one outcome by their detail, the most frequent detail first.
+def by_detail(tally: Sequence[Tally], *outcomes: str) -> dict[str, int]:
+    """The lines of some outcomes by their detail, the most frequent detail first.
 
     Details that were made equal, since they are concealed, count together.
     """
-    lines: dict[str, int] = {}
-    for counted in tally:
-        if counted.outcome == outcome:
-            others = f"({counted.names:,} other name{'s' * (counted.names != 1)})"
-            detail = counted.detail or others
-            lines[detail] = lines.get(detail, 0) + counted.lines
+    found = [counted for counted in tally if counted.outcome in outcomes]
+    others = sum(counted.names for counted in found if counted.detail is None)
+    of_others = f"({others:,} other name{'s' * (others != 1)})"
+    lines: Counter[str] = Counter()
+    for counted in found:
+        lines[counted.detail or of_others] += counted.lines
     return dict(sorted(lines.items(), key=lambda each: (-each[1], each[0])))
+
+
+class RuleTally(NamedTuple):
+    """The lines that a rule of a mapping takes, and a bit for each path they have."""
+
+    rule: int
+    lines: int
+    found: int
+
+
+def rule_tally(counts: DataFrame) -> DataFrame:
+    """One row per rule that takes a line, as :class:`RuleTally`.
+
+    Args:
+        counts: rows of :func:`counted`, of mapped lines.
+    """
+    return (
+        counts.where(F.col("rule").isNotNull())
+        .groupBy("rule")
+        .agg(
+            F.sum("lines").cast("bigint").alias("lines"),
+            F.expr("bit_or(found)").alias("found"),
+        )
+    )
 
 
 def users(rows: DataFrame) -> DataFrame:

@@ -65,7 +65,11 @@ def pseudonym(key: str) -> Hide:
     return hashed
 
 
-def concealing(key: str | None, masked: Sequence[str] = (NEVER_STORED,)) -> Hide:
+def concealing(
+    key: str | None,
+    masked: Sequence[str] = (NEVER_STORED,),
+    ids: Sequence[str] = IDS,
+) -> Hide:
     """Hides addresses and ids in the text of a rejected line.
 
     The value of every ``ip`` is masked, and every text that looks like an address, in
@@ -75,13 +79,15 @@ def concealing(key: str | None, masked: Sequence[str] = (NEVER_STORED,)) -> Hide
     Args:
         key: PSEUDONYM_KEY.
         masked: the fields whose values are masked.
+        ids: the fields whose values become pseudonyms.
     """
-    fields = _field_pattern((*masked, *IDS) if key else tuple(masked))
+    fields = _field_pattern((*masked, *ids) if key else tuple(masked))
 
     def concealed(line: str | None) -> str | None:
         if line is None:
             return None
-        line = _rewritten(line, _hidden_fields(line, _decoded(line), fields, key))
+        hidden = _hidden_fields(line, _decoded(line), fields, frozenset(masked), key)
+        line = _rewritten(line, hidden)
         return _rewritten(line, _addresses(_decoded(line)))
 
     return concealed
@@ -133,19 +139,25 @@ def _character(escape: str) -> str:
 
 def _field_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     """Finds a name, and all that may stand between it and its value."""
-    initials = "".join({name[0] for name in names})
-    spelled = "|".join(rf"(?<={name[0]})" + _spelled(name[1:]) for name in names)
+    initials = "".join({re.escape(name[0]) for name in names})
+    spelled = "|".join(
+        rf"(?<={re.escape(name[0])})" + _spelled(name[1:]) for name in names
+    )
     return re.compile(rf"""(?ix)
         (?P<name> [{initials}] (?<![A-Z0-9_].) (?:{spelled}) )
         \0*+ (?=["'\s:=;,|>]) ["']?+ [\s\0]*+ [:=;,|>]*+ [\s\0]*+""")
 
 
 def _spelled(letters: str) -> str:
-    return "".join(rf"\0*+{letter}" for letter in letters)
+    return "".join(rf"\0*+{re.escape(letter)}" for letter in letters)
 
 
 def _hidden_fields(
-    line: str, decoded: str, fields: re.Pattern[str], key: str | None
+    line: str,
+    decoded: str,
+    fields: re.Pattern[str],
+    masked: frozenset[str],
+    key: str | None,
 ) -> Iterator[Change]:
     at = 0
     while found := fields.search(decoded, at):
@@ -154,7 +166,7 @@ def _hidden_fields(
         # The name may itself be a value: {"key": "user_id", "value": "u1"}.
         if colon := _COLON.match(decoded, at):
             start, at = colon.end(), _end_of_value(line, decoded, colon.end())
-        yield start, at, _hidden(name, line[start:at], key)
+        yield start, at, _hidden(line[start:at], None if name in masked else key)
 
 
 def _end_of_value(line: str, decoded: str, start: int) -> int:
@@ -196,13 +208,14 @@ def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
     return found.end() if found else start
 
 
-def _hidden(name: str, value: str, key: str | None) -> str:
+def _hidden(value: str, key: str | None) -> str:
+    """The pseudonym of a value that is an id, if there is a key, else a mask."""
     if value.strip("\\\"'") in ("", "null"):
         return value
     quote = _QUOTE.match(value)
     around = quote[0] if quote else '"'
     masked = f"{around}{MASK}{around}"
-    if name not in IDS or key is None:
+    if key is None:
         return masked
     try:
         token = json.loads(value, parse_int=str, parse_float=str)

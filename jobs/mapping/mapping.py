@@ -149,6 +149,15 @@ class EventMapping:
         """The name and the digest, to name what made a table."""
         return f"{self.name} ({self.digest})"
 
+    def has_in_pairs(self, *fields: str) -> bool:
+        """Whether a value of these fields is one of a pair."""
+        return any(
+            path[:-1] in rule.pairs
+            for rule in self.rules
+            for name in fields
+            for path in rule.fields.get(name, ())
+        )
+
     def names_of(self, *fields: str) -> tuple[str, ...]:
         """The last names of all paths of these fields, in lower case, each once."""
         names = (

@@ -11,19 +11,16 @@ UNITS: Mapping[str, int] = {
 }
 """The digits that a unit has more than seconds."""
 
-MONTHS = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 
 _SHORT = "[0-9]{1,2}"
 _PATTERNS: Mapping[str, str] = {
     "%Y": "[0-9]{4}",
     "%m": _SHORT,
-    "%b": f"(?i:{'|'.join(MONTHS)})",
+    "%b": f"(?i:{_MONTHS})",
     "%d": _SHORT,
     "%H": _SHORT,
-    "%I": _SHORT,
+    "%I": "(?:1[0-2]|0?[1-9])",
     "%p": "(?i:AM|PM)",
     "%M": _SHORT,
     "%S": _SHORT,
@@ -33,6 +30,7 @@ _PATTERNS: Mapping[str, str] = {
 DIRECTIVES = (*_PATTERNS, "%%")
 """The directives of strptime that a format may have."""
 
+_DIGITS = ("%Y", "%m", "%d", "%H", "%I", "%M", "%S", "%f")
 _NEEDED = (("%Y",), ("%m", "%b"), ("%d",), ("%H", "%I"), ("%M",))
 _PIECE = re.compile(r"%.?|[ \t]+|[^%]", re.DOTALL)
 
@@ -69,8 +67,7 @@ def text_pattern(format_: str) -> tuple[str, Sequence[str]]:
         if piece == "%%":
             pieces.append("%")
         elif piece in _PATTERNS:
-            is_short = _PATTERNS[piece] == _SHORT
-            is_closed = is_short and _PATTERNS.get(following, "").startswith("[0-9]")
+            is_closed = _PATTERNS[piece] == _SHORT and following in _DIGITS
             pieces.append(f"({'[0-9]{2}' if is_closed else _PATTERNS[piece]})")
             groups.append(piece)
         elif piece.strip(" \t"):

@@ -7,8 +7,9 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 from backports import zstd
 
 from jobs.engine import Engine, open_engine
+from jobs.events_split.job import mapped_lines
 from jobs.fields import FIELDS
+from jobs.mapping import EventMapping, read_mapping
 from jobs.storage.inputs import find_inputs
 from jobs.zones import UTC_OFFSETS
 from tests.support.corpus import (
@@ -28,10 +31,19 @@ from tests.support.corpus import (
     VALUE_TOKENS,
 )
 from tests.support.engine import collected, micros, run_settings
-from tests.support.reference import Ignored, Rejected, event_lines, is_latin_1, judge
+from tests.support.mappings import some_mapped_line, some_mapping
+from tests.support.reference import (
+    Ignored,
+    MappingRule,
+    Rejected,
+    event_lines,
+    is_latin_1,
+    judge,
+)
 from tests.support.spellings import SPELLINGS, spellings
 
 LINES_A_ROUND = 12_000
+LINES_A_MAPPING = 3000
 EVENTS = (
     {
         "event": '"registered"',
@@ -216,24 +228,28 @@ def mutated(line: bytes, other: bytes, chance: random.Random) -> bytes:
     )
 
 
-def broken(line: bytes, chance: random.Random, times: int) -> str:
+Make = Callable[[random.Random, str], bytes]
+"""Makes a line; with a line end, an object over several lines."""
+
+
+def broken(line: bytes, make: Make, chance: random.Random, times: int) -> str:
     for _ in range(times):
-        line = mutated(line, some_line(chance), chance)
+        line = mutated(line, make(chance, ""), chance)
     return line.decode(errors="surrogateescape")
 
 
-def some_text(layout: str, line_end: str, chance: random.Random) -> str:
+def some_text(layout: str, line_end: str, make: Make, chance: random.Random) -> str:
     """The text of a file, with few broken elements if it is a document."""
     number = range(chance.choice((3, 40, 400, 400)))
     if layout in ("array", "pretty-printed"):
         inner = chance.choice(("", line_end)) if layout == "array" else line_end
         times = (int(chance.random() < 0.003) for _ in number)
-        objects = [broken(some_line(chance, inner), chance, n) for n in times]
+        objects = [broken(make(chance, inner), make, chance, n) for n in times]
         if layout == "pretty-printed":
             return line_end.join(objects)
         return f"[{f', {line_end}'.join(objects)}{line_end}]"
     lines = [
-        broken(some_line(chance), chance, chance.choice((0, 0, 0, 1, 1, 2)))
+        broken(make(chance, ""), make, chance, chance.choice((0, 0, 0, 1, 1, 2)))
         .replace("\n", "")
         .replace("\r", "")
         for _ in number
@@ -246,25 +262,35 @@ Verdict = tuple[object, ...]
 
 
 def files_of_a_round(
-    chance: random.Random, counts: Counter[tuple[str, str]]
+    chance: random.Random,
+    counts: Counter[tuple[str, str]],
+    mapping: Sequence[MappingRule] = (),
+    lines_a_round: int = LINES_A_ROUND,
 ) -> tuple[dict[str, bytes], set[Verdict]]:
     """Files by name, and each of their lines with its verdict, which is counted."""
+
+    def make(chance: random.Random, line_end: str) -> bytes:
+        if mapping:
+            return some_mapped_line(mapping, some_token, chance, line_end)
+        return some_line(chance, line_end)
+
     files: dict[str, bytes] = {}
     verdicts: set[Verdict] = set()
     lines = 0
-    while lines < LINES_A_ROUND:
+    while lines < lines_a_round:
         packing, encoding = chance.choice([*PACKINGS]), chance.choice([*ENCODINGS])
         line_end, layout = chance.choice([*LINE_ENDS]), chance.choice(LAYOUTS)
         mark, codec, errors = ENCODINGS[encoding]
-        text = some_text(layout, LINE_ENDS[line_end], chance).encode(codec, errors)
+        text = some_text(layout, LINE_ENDS[line_end], make, chance)
+        encoded = text.encode(codec, errors)
         name = chance.choice(NAMES).format(len(files))
-        content = PACKINGS[packing](mark + text)
-        if is_latin_1(name, content) or text.lstrip(b"\0 \t").startswith(b"<"):
+        content = PACKINGS[packing](mark + encoded)
+        if is_latin_1(name, content) or text.lstrip("\0 \t").startswith("<"):
             continue  # such a file ends a run
         files[name] = content
         found = event_lines(name, content)
         for line in found:
-            verdicts.add(verdict := expected(line))
+            verdicts.add(verdict := expected(line, mapping))
             counts["reason", str(verdict[2])] += verdict[1] == "rejected"
             if verdict[2] != "malformed_json":
                 counts.update(spellings(line))
@@ -276,11 +302,11 @@ def files_of_a_round(
     return files, verdicts
 
 
-def expected(line: str) -> Verdict:
+def expected(line: str, mapping: Sequence[MappingRule] = ()) -> Verdict:
     """A line with its verdict: its table and row, ignored, or its reason."""
     text = line.encode(errors="surrogateescape").decode(errors="replace")
     try:
-        table, row = judge(line)
+        table, row = judge(line, mapping=mapping)
     except Ignored as name:
         return (text, "ignored", str(name))
     except Rejected as reason:
@@ -312,25 +338,39 @@ STORED = {
 }
 
 
-def with_verdicts(lines: Any, rewrite: Any) -> Any:
-    """The lines with their fields and verdicts, none of them hidden."""
-    from pyspark.sql import functions as F
+@dataclass(frozen=True)
+class WithVerdicts:
+    """The rule that gives lines with their fields and verdicts, none of them hidden."""
 
-    from jobs.events_split import model
+    mapping: EventMapping | None = None
 
-    return (
-        lines.transform(model.with_typed_fields, UTC_OFFSETS)
-        .withColumn("reason", model.rejection(*LIMITS))
-        .withColumns({"outcome": model.outcome(), "detail": model.detail()})
-        .withColumns(
-            {"line": F.col("raw"), "raw": F.when(model.is_rejected(), F.col("raw"))}
+    def __call__(self, lines: Any, rewrite: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        from jobs.events_split import model
+
+        mapped = mapped_lines(self.mapping) if self.mapping else None
+        is_mapped = mapped is not None
+        return (
+            lines.transform(model.with_typed_fields, UTC_OFFSETS, mapped)
+            .withColumn("reason", model.rejection(*LIMITS, is_mapped))
+            .withColumns(
+                {
+                    "outcome": model.outcome(is_mapped),
+                    "detail": model.detail(is_mapped),
+                }
+            )
+            .withColumns(
+                {"line": F.col("raw"), "raw": F.when(model.is_rejected(), F.col("raw"))}
+            )
         )
-    )
 
 
-def judged(engine: Engine, folder: Path) -> set[Verdict]:
+def judged(
+    engine: Engine, folder: Path, mapping: EventMapping | None = None
+) -> set[Verdict]:
     files = find_inputs(str(folder), folder / "out").event_files
-    rows = engine.read_lines(files, FIELDS, with_verdicts).rows
+    rows = engine.read_lines(files, FIELDS, WithVerdicts(mapping), mapping).rows
     names = rows.columns
     found: set[Verdict] = set()
     for values in collected(engine, rows):
@@ -340,7 +380,9 @@ def judged(engine: Engine, folder: Path) -> set[Verdict]:
             known = sorted((k, v) for k, v in stored if v is not None)
             found.add((row["line"], row["outcome"], row["instant"], *known))
         else:
-            found.add((row["line"], row["outcome"], row["detail"]))
+            is_not_mapped = row["outcome"] == "not mapped"
+            outcome = "ignored" if is_not_mapped else row["outcome"]
+            found.add((row["line"], outcome, row["detail"]))
     return found
 
 
@@ -373,18 +415,54 @@ def keys() -> list[tuple[str, str]]:
     return [(kind, name) for kind, names in COUNTED.items() for name in names]
 
 
+def test_a_line_of_a_random_mapping_is_judged_by_the_contract(tmp_path, request, tried):
+    seconds = request.config.getoption("--fuzz-seconds")
+    number = request.config.getoption("--fuzz-lines")
+    seed = request.config.getoption("--fuzz-seed") or random.randrange(10**9)
+    started = time.monotonic()
+    counts: Counter[tuple[str, str]] = Counter()
+    lines: set[int] = set()
+    with closing(open_engine(run_settings(tmp_path), tmp_path)) as engine:
+        rounds = 0
+        while len(lines) < max(number, 1) or time.monotonic() < started + seconds:
+            chance = random.Random(seed + rounds)
+            mapping, toml = some_mapping(chance)
+            lines |= fuzzed(
+                engine, tmp_path / "in", seed + rounds, counts, mapping, toml
+            )
+            rounds += 1
+    taken = time.monotonic() - started
+    tried(
+        f"{len(lines):,} different lines of {rounds:,} mappings in {taken:.0f} s, no"
+        f" difference (seed {seed})"
+    )
+    outcomes = sorted((n, name) for (kind, name), n in counts.items() if kind == "as")
+    tried(", ".join(f"{name} {count:,}" for count, name in outcomes))
+
+
 def fuzzed(
-    engine: Engine, folder: Path, seed: int, counts: Counter[tuple[str, str]]
+    engine: Engine,
+    folder: Path,
+    seed: int,
+    counts: Counter[tuple[str, str]],
+    rules: Sequence[MappingRule] = (),
+    toml: str = "",
 ) -> set[int]:
     """Fail at a difference; returns the hashes of the lines."""
-    files, want = files_of_a_round(random.Random(seed), counts)
+    number = LINES_A_MAPPING if rules else LINES_A_ROUND
+    files, want = files_of_a_round(random.Random(seed), counts, rules, number)
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    got = judged(engine, folder)
+    mapping = None
+    if rules:
+        (folder / "mapping.toml").write_text(toml, encoding="utf-8")
+        mapping = read_mapping(str(folder / "mapping.toml"))
+        counts.update(("as", str(outcome)) for _, outcome, *_ in want)
+    got = judged(engine, folder, mapping)
     if got != want:
         pytest.fail(
-            f"--fuzz-seed={seed}: only the engine has"
+            f"--fuzz-seed={seed}: {toml} only the engine has"
             f" {sorted(got - want, key=repr)[:3]}, only the contract has"
             f" {sorted(want - got, key=repr)[:3]}"
         )

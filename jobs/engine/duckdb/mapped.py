@@ -76,7 +76,7 @@ class _Checks:
     def __init__(self, fields: Mapping[str, Kind], mapping: EventMapping) -> None:
         kinds: dict[str, dict[Kind, None]] = {}
         in_pairs: dict[str, dict[Kind, None]] = {}
-        self._names = set()
+        self._names: set[str] = set()
         for path, rule, kind in _paths(fields, mapping):
             self._names.update(path)
             if path[:-1] not in rule.pairs:
@@ -395,7 +395,8 @@ def _with_doubts(checks: _Checks) -> str:
     return f"""SELECT line AS raw, source_file, file, "at", size, exact,
         CASE WHEN exact IS NOT NULL OR NOT starts_with(line, '{{') THEN true
             ELSE {checks.may_need_exact("line")} END AS may_need_exact,
-        CASE WHEN may_need_exact THEN {checks.rewritten("line")} ELSE line END AS line"""
+        CASE WHEN may_need_exact THEN {checks.rewritten("line")} ELSE line END
+            AS line"""
 
 
 def _with_exactness(checks: _Checks, are_quick: bool) -> str:
