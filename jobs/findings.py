@@ -43,6 +43,8 @@ MOST_DAYS = 10_000
 KINDS = (
     "all_app_events_ignored",
     "missing_name",
+    "rules_without_lines",
+    "missing_paths",
     "event_ids_shared",
     "late_event",
     "few_events",
@@ -163,6 +165,37 @@ def missing_name(name: str, near: Mapping[str, int]) -> Finding | None:
         f"No event is named {name}, but some are {names}. Names are compared as they"
         f" are written, so no rule takes these for {name}.",
         events,
+    )
+
+
+def rules_without_lines(rules: Sequence[str]) -> Finding | None:
+    """Rules of a mapping that take no line."""
+    if not rules:
+        return None
+    count = "1 rule takes" if len(rules) == 1 else f"{len(rules):,} rules take"
+    return Finding(
+        "rules_without_lines",
+        f"{count} no line, of the mapping: {some(rules, _NAMES_SHOWN)}. Compare the"
+        " texts of such a rule with those of an event.",
+        len(rules),
+    )
+
+
+def missing_paths(paths: Mapping[str, str]) -> Finding | None:
+    """Paths of a mapping that no line has.
+
+    Args:
+        paths: the field that each path is meant for.
+    """
+    if not paths:
+        return None
+    count = "1 path" if len(paths) == 1 else f"{len(paths):,} paths"
+    names = [f"{short(path)} ({field})" for path, field in paths.items()]
+    return Finding(
+        "missing_paths",
+        f"No line has {count} of the mapping: {some(names, _NAMES_SHOWN)}. Compare them"
+        " with an event, since names are compared as they are written.",
+        len(paths),
     )
 
 

@@ -94,6 +94,7 @@ class JobResult:
         headline: the job's answer in one line.
         files: the files that the job wrote beside the tables, relative to the prefix.
         passed_over: why the job has not read a file of the input, by the file's name.
+        mapping: the name and the digest of the mapping that made the lines our events.
     """
 
     lines: LineAccount | None = None
@@ -105,6 +106,7 @@ class JobResult:
     headline: str | None = None
     files: tuple[str, ...] = ()
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    mapping: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,11 @@ class Ledger:
     def lines(self) -> LineAccount | None:
         """The account of the input's lines, if a job of the run has read the input."""
         return next((job.result.lines for job in self.jobs if job.result.lines), None)
+
+    @property
+    def mapping(self) -> str | None:
+        """The mapping that made the lines of the run our events, if there was one."""
+        return next((job.result.mapping for job in self.jobs if job.result.lines), None)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

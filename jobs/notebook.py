@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engine import open_engine
+from jobs.ledger import LEDGERS, Ledger
 from jobs.publishing.prefix import Snapshot
 from jobs.publishing.reading import read_snapshot
 from jobs.settings import RunSettings, load
-from jobs.tables import TABLES
+from jobs.tables import PLAYBACK_EVENTS, TABLES
 
 
 class Tables:
@@ -50,6 +51,17 @@ class Tables:
             return self._engine.sql(query)
 
         return read_snapshot(self.prefix, answer)
+
+    @property
+    def mapping(self) -> str | None:
+        """The mapping that made the events of the tables, if there was one."""
+
+        def mapping_of(tables: Snapshot) -> str | None:
+            run_id = tables.state.record(PLAYBACK_EVENTS).run_id
+            ledger = Ledger.read(self.prefix / LEDGERS / f"{run_id}.json")
+            return ledger.mapping if ledger else None
+
+        return read_snapshot(self.prefix, mapping_of)
 
     def _create_views(self, tables: Snapshot) -> None:
         if tables == self._seen:

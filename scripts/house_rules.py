@@ -14,7 +14,7 @@ Found = Iterator[tuple[int, str]]
 """Numbers of lines, each with the rule that the line breaks."""
 
 MODEL_MAY_IMPORT = re.compile(
-    r"(__future__|collections\.abc|dataclasses|typing)(\..+)?"
+    r"(__future__|collections(\.abc)?|dataclasses|typing)(\..+)?"
     r"|datetime\.date"  # the type of a DATE in a result
     r"|pyspark\.sql\.(Column|DataFrame|Window|WindowSpec|functions as F)"
     r"|pyspark\.sql\.window\.(Window|WindowSpec)"

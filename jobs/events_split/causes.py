@@ -11,12 +11,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from jobs.engine import Engine
-from jobs.events_split.privacy import MASK, NEVER_STORED, concealing
+from jobs.events_split.privacy import IDS, MASK, NEVER_STORED, concealing
 from jobs.fields import FIELDS, OPTIONAL_ID, OPTIONAL_KNOWN_ID, Number
 from jobs.ledger import Cause
 from jobs.lines.exact import LONG_LINE, as_written, fields_of_line
 from jobs.lines.files import EventFile, line_number
-from jobs.quoting import counted, printable, some
+from jobs.lines.mapped import mapped_line
+from jobs.mapping import EventMapping
+from jobs.quoting import counted, printable, shell_word, some
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,10 +57,6 @@ _WANTED = {
     "missing_initiator_id": ("initiator_id", "user_id"),
     "missing_user_id": ("user_id",),
 }
-_MAPPING = (
-    "such lines need a mapping, which says which of their fields are ours, or fields of"
-    " other names"
-)
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,12 @@ class Shown:
     Attributes:
         values: whether they are shown (LOG_VALUES), or only their kind and length.
         hides_ids: whether no id is shown. The users' ids are pseudonyms already.
+        id_names: the names of users' ids in lines.
     """
 
     values: bool
     hides_ids: bool
+    id_names: tuple[str, ...] = IDS
 
     def json(self, value: Any) -> str:
         """A value of JSON as it is written, made short."""
@@ -92,7 +92,9 @@ class Shown:
         return _E_MAIL.sub(MASK, self._concealed(name[:_LONGEST_SEEN]))
 
     def _concealed(self, text: str) -> str:
-        masked = _ID_FIELDS if self.hides_ids else (NEVER_STORED,)
+        masked: tuple[str, ...] = (NEVER_STORED,)
+        if self.hides_ids:
+            masked = (*_ID_FIELDS, *(n for n in self.id_names if n not in IDS))
         return concealing(None, masked)(text) or ""
 
     def id(self, text: str) -> str:
@@ -136,10 +138,19 @@ def causes(
     tally: Sequence["Tally"],
     files: Sequence[EventFile],
     shown: Shown,
+    mapping: EventMapping | None = None,
 ) -> tuple[tuple[Cause, ...], str]:
     """The cause of each reason, and what would help.
 
     The help is empty unless most lines are rejected for one reason, or none is kept.
+
+    Args:
+        engine: has the lines.
+        judged: the judged lines.
+        tally: the lines of each outcome and detail.
+        files: the files of the lines.
+        shown: shows values.
+        mapping: the mapping of the lines, if there is one.
 
     Raises:
         InputError: a file is no longer as it was listed.
@@ -147,8 +158,9 @@ def causes(
     from jobs.events_split import model
 
     rejected = model.by_detail(tally, model.REJECTED)
+    is_any_kept = any(counted.is_kept for counted in tally)
     if not rejected:
-        return (), ""
+        return (), "" if is_any_kept else _mapping_of(files[0], mapping)
     lines = model.first_rejected(judged, _LINES_SEEN, _LONGEST_SEEN, _LONGEST_FIRST)
     seen: dict[str, list[RejectedLine]] = {reason: [] for reason in rejected}
     for line in sorted(engine.collect(lines, model.RejectedLine), key=_place):
@@ -159,27 +171,45 @@ def causes(
             count,
             files[first.file].name,
             line_number(files[first.file], first.at),
-            value_of(first.raw, reason, shown),
+            value_of(first.raw, reason, shown, mapping),
         )
         for reason, count in rejected.items()
         for first in seen[reason][:1]
     )
-    is_any_kept = any(counted.is_kept for counted in tally)
     all_lines = sum(counted.lines for counted in tally)
     if not found or (is_any_kept and 2 * found[0].lines <= all_lines):
         return found, ""
     reason = found[0].reason
-    return found, help_with(reason, [line.raw for line in seen[reason]])
+    lines_of_reason = [line.raw for line in seen[reason]]
+    help_ = _HELP.get(reason) or _mapping_of(files[seen[reason][0].file], mapping)
+    return found, "; ".join(
+        [*([] if mapping else keys_of(reason, lines_of_reason)), help_]
+    )
+
+
+def _mapping_of(file: EventFile, mapping: EventMapping | None) -> str:
+    """What would help, if lines are not our events."""
+    if mapping:
+        return f"compare the mapping {mapping.name} with such a line"
+    return (
+        "such lines need a mapping, which says which of their fields are ours:"
+        f" scripts/task map -- {shell_word(str(file.path))} prints one"
+    )
 
 
 def _place(line: "RejectedLine") -> tuple[int, int]:
     return line.file, line.at
 
 
-def value_of(raw: str, reason: str, shown: Shown) -> str:
+def value_of(
+    raw: str, reason: str, shown: Shown, mapping: EventMapping | None = None
+) -> str:
     """What a rejected line has in the field that breaks a rule."""
     fields = fields_of_line(raw)
     name = _FIELD_OF_REASON.get(reason)
+    if fields is not None and name and mapping:
+        value = mapped_line(fields, mapping).values.get(name)
+        return f"no {name}" if value is None else shown.json(value)
     if fields is None:
         return shown.text(raw)
     if name is None:
@@ -187,8 +217,8 @@ def value_of(raw: str, reason: str, shown: Shown) -> str:
     return shown.json(fields[name]) if name in fields else f"no key {name}"
 
 
-def help_with(reason: str, lines: Sequence[str]) -> str:
-    """What lines have that are rejected for one reason, and what would help."""
+def keys_of(reason: str, lines: Sequence[str]) -> list[str]:
+    """Sentences on the keys of lines that are rejected for one reason."""
     keys: Counter[str] = Counter()
     for line in lines:
         keys.update(list(fields_of_line(line) or ()))
@@ -201,7 +231,7 @@ def help_with(reason: str, lines: Sequence[str]) -> str:
         for field in wanted:
             if field not in keys and (near := near_names(field, others)):
                 sentences.append(f"{short(near[0])} resembles {field}")
-    return "; ".join([*sentences, _HELP.get(reason, _MAPPING)])
+    return sentences
 
 
 def near_names(

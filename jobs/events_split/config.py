@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.errors import SettingError
+from jobs.mapping import EventMapping, presets, read_mapping
 from jobs.settings import RATIO, TIME_ZONE, Kind, one_of, secret, setting
 from jobs.zones import DAY, instant, micros
 
@@ -27,6 +28,15 @@ def _instant(text: str, time_zone: str) -> int:
     return micros(at)
 
 
+def _mapping(text: str) -> str | None:
+    if text:
+        read_mapping(text)  # names what is wrong
+    return text or None
+
+
+MAPPING = Kind(
+    _mapping, f"the name of a preset ({', '.join(presets())}) or a TOML file's path"
+)
 FILE = Kind(lambda text: text or None, "the path of a file")
 LIMIT = Kind(_limit, "a date such as 2021-01-31, or an instant: 2021-01-31T10:00:00Z")
 
@@ -41,6 +51,11 @@ class EventsSplitSettings:
     )
     videos_path: str | None = setting(
         "", FILE, "the CSV file of videos; unset: videos.csv at the top of the input"
+    )
+    event_mapping: str | None = setting(
+        "",
+        MAPPING,
+        "how other events become ours; unset: the events are ours",
     )
     max_rejected_ratio: float = setting(
         "0.1", RATIO, "the share of rejected lines above which nothing is published"
@@ -69,6 +84,11 @@ class EventsSplitSettings:
         "unset: the ids stay as they are",
         is_secret=True,
     )
+
+    @property
+    def mapping(self) -> EventMapping | None:
+        """The mapping that EVENT_MAPPING names, if it is set."""
+        return read_mapping(self.event_mapping) if self.event_mapping else None
 
     def limits(self, time_zone: str, started: datetime) -> tuple[int, int]:
         """The first instant of the data, and the first one after the data.

@@ -82,6 +82,12 @@ def _require_kept_line(tally: Sequence["Tally"], help_: str) -> None:
     if any(each.is_kept for each in tally):
         return
     ignored = model.by_detail(tally, model.IGNORED)
+    not_mapped = model.by_detail(tally, model.NOT_MAPPED)
+    if not_mapped and not ignored:
+        raise TooManyRejectedError(
+            f"no line is kept: no rule of the mapping takes the lines of"
+            f" {_named(not_mapped)}{_after(help_)}"
+        )
     if not ignored:
         raise TooManyRejectedError(f"no line is kept: all are rejected{_after(help_)}")
     raise TooManyRejectedError(

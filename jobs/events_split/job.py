@@ -1,6 +1,6 @@
 """Raw lines to staging tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,11 +16,12 @@ from jobs.events_split.gates import require_good_lines, require_identifying
 from jobs.events_split.look import (
     findings_of_attributes,
     findings_of_lines,
+    findings_of_mapping,
     findings_of_tables,
 )
 from jobs.events_split.privacy import IDS, concealing, pseudonym
 from jobs.fields import FIELDS
-from jobs.findings import most_serious_first, passed_over
+from jobs.findings import Finding, most_serious_first, passed_over
 from jobs.ledger import FileAccount, LineAccount
 from jobs.lines.chunks import LineCount
 from jobs.lines.mapped import TYPED_VALUES, VALUE
@@ -82,8 +83,9 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
 
     started = datetime.fromisoformat(run.ledger.started)
     limits = settings.limits(run.settings.reporting_timezone, started)
+    mapping = settings.mapping
     inputs = find_inputs(
-        run.settings.input_data_path, run.prefix, run.settings.input_exclude
+        run.settings.input_data_path, run.prefix, run.settings.input_exclude, mapping
     )
     users, videos = (
         read_attributes(
@@ -95,17 +97,21 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
         )
     )
     input_zone = offsets(settings.input_timezone, *limits)
-    judge = Judge(settings.pseudonym_key, *limits, input_zone)
-    read = run.engine.read_lines(inputs.event_files, FIELDS, judge)
+    judge = Judge(settings.pseudonym_key, *limits, input_zone, mapping)
+    read = run.engine.read_lines(inputs.event_files, FIELDS, judge, mapping)
     judged = read.rows
     counts = run.engine.cache(model.counted(judged))
-    shown = Shown(run.settings.log_values == ON, settings.pseudonym_key is not None)
+    shown = Shown(
+        run.settings.log_values == ON,
+        settings.pseudonym_key is not None,
+        id_names(mapping),
+    )
     found_tally = run.engine.collect(model.tally(counts), model.Tally)
     tally = with_concealed_names(found_tally, shown)
     _require_lines(tally, inputs)
     files = _file_accounts(run.engine, inputs, read.counts, counts)
     run.stage(REJECTED_EVENTS, model.only_rejected(judged))
-    found, help_ = causes(run.engine, judged, tally, inputs.event_files, shown)
+    found, help_ = causes(run.engine, judged, tally, inputs.event_files, shown, mapping)
     try:
         require_good_lines(tally, files, settings.max_rejected_ratio, help_)
     except TooManyRejectedError as error:
@@ -114,6 +120,10 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
     _stage_attributes(run, users, videos, settings.pseudonym_key)
     stored, shared = _stage_events(run, judged, tally, settings)
     without_id = dict(run.engine.collect(model.without_id(counts), model.WithoutId))
+    of_mapping: Iterable[Finding | None] = ()
+    if mapping:
+        rules = run.engine.collect(model.rule_tally(counts), model.RuleTally)
+        of_mapping = findings_of_mapping(mapping, rules)
     no_attributes = (
         f"There is no {table.name}.csv: its attributes are NULL."
         for table, attributes in ((USERS, users), (VIDEOS, videos))
@@ -127,12 +137,14 @@ def run(run: Run, settings: EventsSplitSettings) -> JobResult:
         findings=most_serious_first(
             (
                 *findings_of_lines(tally, without_id, shared, shown),
+                *of_mapping,
                 *findings_of_tables(run, shown),
                 *findings_of_attributes(run, users, videos, shown),
                 passed_over(list(inputs.passed_over)),
             )
         ),
         passed_over=inputs.passed_over,
+        mapping=mapping.title if mapping else None,
     )
 
 

@@ -10,6 +10,8 @@ from jobs.events_split.attributes import Attributes
 from jobs.events_split.causes import Shown, near_names
 from jobs.fields import FIELDS, OPTIONAL_ID
 from jobs.findings import Finding
+from jobs.lines.mapped import MOST_PATHS
+from jobs.mapping import EventMapping, as_text
 from jobs.publishing.run import Run
 from jobs.tables import (
     APP_LOADED,
@@ -22,7 +24,7 @@ from jobs.tables import (
 
 if TYPE_CHECKING:
 
-    from jobs.events_split.model import SharedEventId, Tally
+    from jobs.events_split.model import RuleTally, SharedEventId, Tally
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES_COMPARED = 1000
@@ -61,6 +63,37 @@ def findings_of_lines(
         largest = max(shared, key=lambda each: each.different_rows)
         different = sum(each.different_rows for each in shared)
         yield findings.event_ids_shared(different, shown.id(largest.example))
+
+
+def findings_of_mapping(
+    mapping: EventMapping, rules: Sequence["RuleTally"]
+) -> Iterator[Finding | None]:
+    """What looks wrong in a mapping, by the lines that its rules take.
+
+    Of a field that a preset finds at one of several paths, the others may be missing.
+    """
+    by_number = {each.rule: each for each in rules}
+    unused = []
+    missing: dict[str, str] = {}
+    found: set[str] = set()
+    for number, rule in enumerate(mapping.rules):
+        tally = by_number.get(number)
+        if tally is None:
+            unused.append(f"{number + 1}, {rule.family}")
+            continue
+        there = {
+            path
+            for bit, path in enumerate(rule.paths)
+            if bit >= MOST_PATHS or tally.found >> bit & 1
+        }
+        found |= {as_text(path) for path in there}
+        for name, paths in rule.fields.items():
+            if not (rule.is_of_preset and there & {*paths}):
+                missing |= {as_text(path): name for path in paths if path not in there}
+    yield findings.rules_without_lines(unused)
+    yield findings.missing_paths(
+        {path: name for path, name in missing.items() if path not in found}
+    )
 
 
 def findings_of_tables(run: Run, shown: Shown) -> Iterator[Finding | None]:

@@ -8,7 +8,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -86,6 +86,8 @@ class Rule:
         pairs: the paths of arrays of objects with ``key`` and ``value``.
         json: the paths of texts that hold JSON.
         rename: our name of an event, by its name in the line.
+        is_of_preset: whether the rule is one of a preset, which knows more paths than
+            the events of one product have.
     """
 
     when: Mapping[Path, tuple[str, ...]]
@@ -95,6 +97,7 @@ class Rule:
     pairs: frozenset[Path] = frozenset()
     json: frozenset[Path] = frozenset()
     rename: Mapping[str, str] = field(default_factory=dict)
+    is_of_preset: bool = False
 
     @property
     def name_field(self) -> str:
@@ -240,6 +243,10 @@ class _File:
             raise self.error(error) from None
         return EventMapping(self.name, tuple(self._rules(base)))
 
+    @property
+    def _is_preset(self) -> bool:
+        return self.path.parent == _PRESETS
+
     def _preset(self) -> "_File | None":
         name = self.values.get("preset")
         if name is None:
@@ -259,12 +266,14 @@ class _File:
                 _WrongError(("events",), f"more than {MOST_RULES} rules are too many")
             )
         for place, values in own:
-            yield self._rule(place, values, defaults)
+            rule = self._rule(place, values, defaults)
+            yield replace(rule, is_of_preset=self._is_preset)
         for _, values in base._own_rules(is_rule=True) if base else ():
             renamed = {"rename": {**values.get("rename", {}), **top.get("rename", {})}}
             is_renamed = isinstance(values.get("rename", {}), dict)
             values = values | renamed if is_renamed else values
-            yield self._rule(("preset",), values, defaults)
+            rule = self._rule(("preset",), values, defaults)
+            yield replace(rule, is_of_preset=True)
 
     def _own_rules(self, is_rule: bool) -> list[tuple[Place, dict[str, Any]]]:
         """The rules as they are written, each with its place.

@@ -64,6 +64,7 @@ def answers(
     rules: Mapping[str, Any],
     limits: ReportSettings,
     findings: Sequence[Finding] = (),
+    mapping: str | None = None,
 ) -> Answer:
     """All answers; the same counts give the same bytes.
 
@@ -73,6 +74,7 @@ def answers(
         rules: the settings of the run that made the weekly tables; empty if unknown.
         limits: the limits of an abnormal drop-off.
         findings: what looks wrong in the data.
+        mapping: the mapping that made the lines our events, if there was one.
     """
     newest = {event.family: event.newest_micros for event in counts.newest_events}
     return {
@@ -81,6 +83,7 @@ def answers(
             "newest_app_event": _instant(newest.get("app")),
             "newest_playback_event": _instant(newest.get("playback")),
             "time_zone": rules.get("reporting_timezone"),
+            "mapping": mapping,
         },
         "lines": lines and _lines(lines),
         "findings": [asdict(finding) for finding in findings],

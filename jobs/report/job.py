@@ -61,6 +61,7 @@ def run(run: Run, settings: ReportSettings) -> JobResult:
         weeks_ledger.settings if weeks_ledger else {},
         settings,
         events_ledger.findings if events_ledger else (),
+        events_ledger.mapping if events_ledger else None,
     )
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     run.stage_file(ANSWERS).write_text(text, encoding="utf-8")

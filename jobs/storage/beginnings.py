@@ -10,6 +10,8 @@ from functools import cached_property
 from jobs.lines.chunks import first_lines, lines_of_file
 from jobs.lines.exact import plain_line
 from jobs.lines.files import EventFile, open_unpacked, whole
+from jobs.lines.mapped import ExactReader
+from jobs.mapping import EventMapping
 
 _SHORT = 4 * 1024  # bytes, enough to see what an event file is
 _LONG = 1024 * 1024  # bytes, enough for a hundred lines
@@ -58,10 +60,12 @@ class Beginning:
     Attributes:
         file: the file.
         data: its first bytes, unpacked.
+        mapping: the mapping of other events, if there is one.
     """
 
     file: EventFile
     data: bytes
+    mapping: EventMapping | None = None
 
     @cached_property
     def lines(self) -> list[bytes]:
@@ -111,7 +115,7 @@ class Beginning:
     @property
     def has_event(self) -> bool:
         """Whether one of the first lines is a JSON object that names an event."""
-        return self._has(lambda line: _names_event(_plain(_text(line))))
+        return self._has(lambda line: self._is_event(_text(line)))
 
     @property
     def is_latin_1(self) -> bool:
@@ -123,6 +127,12 @@ class Beginning:
             return False
         with closing(lines_of_file(self.file)) as lines:
             return not any(map(_is_object, lines))
+
+    def _is_event(self, line: str | None) -> bool:
+        if not line or not line.startswith("{"):
+            return False
+        readers = (ExactReader(), ExactReader(self.mapping))
+        return any(_names_event(reader.line(line)) for reader in readers)
 
     def _has(self, rule: Callable[[bytes], bool]) -> bool:
         if any(map(rule, self.lines)):
@@ -145,16 +155,18 @@ def short_beginning(file: EventFile) -> Beginning:
     return _beginning(file, _SHORT)
 
 
-def long_beginning(file: EventFile) -> Beginning:
+def long_beginning(file: EventFile, mapping: EventMapping | None = None) -> Beginning:
     """So much of a file that its first hundred lines are there, if it has lines.
 
     Raises:
         InputError: the file cannot be read or unpacked.
     """
-    return _beginning(file, _LONG)
+    return _beginning(file, _LONG, mapping)
 
 
-def _beginning(file: EventFile, most: int) -> Beginning:
+def _beginning(
+    file: EventFile, most: int, mapping: EventMapping | None = None
+) -> Beginning:
     data = b""
     with open_unpacked(whole(file)) as source:
         while read := source.read(min(most, _STEP)):
@@ -164,7 +176,7 @@ def _beginning(file: EventFile, most: int) -> Beginning:
                 # The last line may be cut.
                 data = data[: data.rfind(b"\n") + 1] or data
                 break
-    return Beginning(file, data.removeprefix(_MARK))
+    return Beginning(file, data.removeprefix(_MARK), mapping)
 
 
 def _stripped(line: bytes) -> bytes:

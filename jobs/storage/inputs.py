@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jobs.errors import InputError
 from jobs.lines.files import EventFile, listed
+from jobs.mapping import EventMapping
 from jobs.storage.beginnings import Beginning, long_beginning, short_beginning
 from jobs.storage.local import LocalStorage
 from jobs.tables import TABLES
@@ -72,7 +73,10 @@ class Inputs:
 
 
 def find_inputs(
-    input_data_path: str, prefix: Path, exclude: Sequence[str] = ()
+    input_data_path: str,
+    prefix: Path,
+    exclude: Sequence[str] = (),
+    mapping: EventMapping | None = None,
 ) -> Inputs:
     """The event files of a directory, a glob or a file.
 
@@ -82,6 +86,7 @@ def find_inputs(
         input_data_path: INPUT_DATA_PATH.
         prefix: the folder of the tables; no file in it is input.
         exclude: globs of names, or of paths below the input, that are left out.
+        mapping: the mapping of other events, if there is one.
 
     Raises:
         InputError: the path does not exist, names no event file, or cannot be read; or
@@ -89,7 +94,7 @@ def find_inputs(
     """
     place = _place(Path(os.path.abspath(input_data_path)))  # noqa: PTH100 - see above
     search = _Search(place, _outputs(place.root, prefix), [*map(_parts, exclude)])
-    sorting = _Sorting(place)
+    sorting = _Sorting(place, mapping)
     for path in sorted(search.files()):
         sorting.add(path)
     sorting.look_at_others()
@@ -223,12 +228,14 @@ class _Sorting:
 
     Attributes:
         place: where the files are.
+        mapping: the mapping of other events, if there is one.
         event_files: the event files by their identity.
         passed_over: why a file is no event file, by its name.
         wrong: the files that are not what their names say.
     """
 
     place: _Place
+    mapping: EventMapping | None
     event_files: dict[tuple[int, int], EventFile] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
     wrong: list[_Wrong] = field(default_factory=list)
@@ -249,7 +256,7 @@ class _Sorting:
             file = self._listed(path)
             if file.stored.identity in self.event_files:
                 return
-            beginning = long_beginning(file)
+            beginning = long_beginning(file, self.mapping)
             if beginning.has_object and not beginning.is_archive:
                 self.event_files[file.stored.identity] = file
             else:
@@ -263,7 +270,7 @@ class _Sorting:
             try:
                 file = self._listed(path)
                 if file.stored.identity not in self.event_files:
-                    self._look_at_other(long_beginning(file))
+                    self._look_at_other(long_beginning(file, self.mapping))
             except InputError as error:
                 self._pass_over(path, str(error).removeprefix(f"{path}: "))
 
@@ -276,7 +283,7 @@ class _Sorting:
         if (
             kind is not None
             and not beginning.is_archive
-            and (long_beginning(file).has_event)
+            and long_beginning(file, self.mapping).has_event
         ):
             return
         if kind is None and long_beginning(file).is_latin_1:

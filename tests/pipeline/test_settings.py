@@ -32,6 +32,7 @@ def test_everything_has_the_default_of_the_contract():
         "log_values": "on",
         "users_path": None,
         "videos_path": None,
+        "event_mapping": None,
         "max_rejected_ratio": 0.1,
         "event_id": "use",
         "data_from": "2000-01-01",
@@ -122,6 +123,18 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_it_takes(name, value):
     with pytest.raises(SettingError) as refused:
         loaded(**{name: value})
     assert str(refused.value).startswith(f"{name}={value}: it takes ")
+
+
+def test_a_wrong_mapping_is_named_with_what_is_wrong(tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text("family = 'app'\nfeilds.event = 'a'\n", encoding="utf-8")
+    for value, error in (
+        ("nowhere.toml", r"EVENT_MAPPING=/.*/nowhere\.toml: No such file"),
+        ("nonsense", "EVENT_MAPPING=nonsense: there is no such preset or file"),
+        (str(file), "own.toml: line 2: there is no key feilds; the nearest is fields"),
+    ):
+        with pytest.raises(SettingError, match=error):
+            loaded(EVENT_MAPPING=value)
 
 
 @pytest.mark.parametrize(
