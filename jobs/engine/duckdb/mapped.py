@@ -18,11 +18,12 @@ from jobs.quoting import identifier, text
 _NO_IDS = "|".join(map(re.escape, NO_ID))
 # A value that may need exact reading. jobs/engine/duckdb/lines.py says why.
 _MAY_NEED_EXACT = (
-    r"(?:(?:-0|-?\d+[.eE][-+\deE]*)[,}\s]|[tf]|%s"
+    r"(?:(?:-0|-?\d+[.eE][-+\deE]*)[,}\s]|[tf]"
     rf'|"(?:[ \t\\]|-?\d[\d.]*[eE]|(?:{_NO_IDS})"))'
 )
-_ARRAY = r"\["
-_BARE_CONSTANT = r"[\[,:]\s*-?(?i:nan|inf(?:inity)?)\s*[,\]}]"
+_OR_NESTED = f"|{NESTED}"
+# DuckDB's reader accepts NaN and Infinity in any case.
+_BARE_CONSTANT = r"\s*-?(?i:nan|inf(?:inity)?)\s*[,\]}]"
 _CODE_OR_TAB_AT_END, _BLANK_AT_END = r'\\u|\\t"\s*[,}]', r' "\s*[,}]'
 _ESCAPE_IN_KEY = r'\\[^"]*"\s*:'
 _NULL = r'("\s*:\s*)(?:NaN|-?Infinity)(\s*[,}])'
@@ -74,30 +75,21 @@ class _Checks:
     """The conditions under which a text of JSON may need, and needs exact reading."""
 
     def __init__(self, fields: Mapping[str, Kind], mapping: EventMapping) -> None:
-        kinds: dict[str, dict[Kind, None]] = {}
-        in_pairs: dict[str, dict[Kind, None]] = {}
+        self._kinds: dict[str, dict[Kind, None]] = {}
         self._names: set[str] = set()
         for path, rule, kind in _paths(fields, mapping):
             self._names.update(path)
-            if path[:-1] not in rule.pairs:
-                kinds.setdefault(path[-1], {})[kind] = None
-                continue
-            in_pairs.setdefault(VALUE, {})[kind] = None
-            for name in TYPED_VALUES:
-                kinds.setdefault(name, {})[kind] = None
-            kinds.setdefault(KEY, {})[TEXT] = None
-        for name in in_pairs.keys() & kinds.keys():
-            kinds[name] |= in_pairs.pop(name)
-        self._kinds, self._in_pairs = kinds, in_pairs
+            is_of_pair = path[:-1] in rule.pairs
+            for name in (VALUE, *TYPED_VALUES) if is_of_pair else path[-1:]:
+                self._kinds.setdefault(name, {})[kind] = None
+            if rule.pairs:
+                self._kinds.setdefault(KEY, {})[TEXT] = None
 
     def may_need_exact(self, json_text: str) -> str:
         """SQL: whether a text of JSON may need exact reading."""
-        ways = [_BARE_CONSTANT]
-        for kinds, nested in ((self._kinds, NESTED), (self._in_pairs, _ARRAY)):
-            if kinds:
-                ways.append(f"{_one_of(kinds)}{_MAY_NEED_EXACT % nested}")
         condition = (
-            f"{_matches(json_text, '|'.join(ways))}"
+            f"{_matches(json_text, _one_of(self._kinds) + _MAY_NEED_EXACT)}"
+            f" OR {_has_constant(json_text)}"
             f" OR contains({json_text}, '\\')"
             f" AND {_matches(json_text, self._code_or_tab)}"
             f""" OR contains({json_text}, ' "')"""
@@ -108,13 +100,18 @@ class _Checks:
         return f"CASE WHEN {condition} THEN true ELSE false END"
 
     def needs_exact(self, json_text: str) -> str:
-        """SQL: whether a text that may need exact reading needs it."""
-        ways = [_BARE_CONSTANT]
-        for kinds, nested in ((self._kinds, NESTED), (self._in_pairs, _ARRAY)):
-            for needs_exact, names in _by_kind(kinds).items():
-                ways.append(_one_of(names) + needs_exact.replace(NESTED, nested))
+        """SQL: whether a text that may need exact reading needs it.
+
+        Values that are nested are found later, since other objects may have fields of
+        these names.
+        """
+        ways = [
+            _one_of(names) + needs_exact
+            for needs_exact, names in _by_kind(self._kinds).items()
+        ]
         return (
             f"{_matches(json_text, '|'.join(ways))}"
+            f" OR {_has_constant(json_text)}"
             f" OR contains({json_text}, '\\')"
             f" AND {_matches(json_text, self._escaped_key)}"
             f" OR {self._is_deep(json_text)}"
@@ -147,10 +144,21 @@ class _Checks:
         return f"{_CODE_OR_TAB_AT_END}|{self._escaped_key}"
 
     def _is_deep(self, json_text: str) -> str:
+        brackets = (f"len(string_split({json_text}, '{sign}')) - 1" for sign in "[{")
         return (
-            f"strlen({json_text}) > {NEVER_TOO_DEEP_LENGTH} AND strlen({json_text})"
-            f" - strlen(translate({json_text}, '[{{', '')) > {DEEPEST_NESTING}"
+            f"strlen({json_text}) > {NEVER_TOO_DEEP_LENGTH}"
+            f" AND {' + '.join(brackets)} > {DEEPEST_NESTING}"
         )
+
+
+def _has_constant(json_text: str) -> str:
+    """SQL: whether NaN or Infinity stands in a text of JSON, in any case."""
+    # A search for a pattern that begins with one sign is fastest.
+    first, in_array, next_in_array = (
+        _matches(json_text, sign + _BARE_CONSTANT) for sign in (":", r"\[", ",")
+    )
+    has_array = f"contains({json_text}, '[')"
+    return f"{first} OR {has_array} AND ({in_array} OR {next_in_array})"
 
 
 def _paths(
@@ -173,7 +181,8 @@ def _by_kind(kinds: Mapping[str, Iterable[Kind]]) -> Mapping[str, list[str]]:
     names: dict[str, list[str]] = {}
     for name, of_name in kinds.items():
         for kind in of_name:
-            names.setdefault(kind.needs_exact, []).append(name)
+            needs_exact = kind.needs_exact.replace(_OR_NESTED, "")
+            names.setdefault(needs_exact, []).append(name)
     return names
 
 
@@ -343,6 +352,15 @@ class _Values:
         yield "SELECT *" + "".join(
             f", nullif({value}, '') AS path_{n}" for n, value in enumerate(self._values)
         )
+        nested = " OR ".join(
+            f"starts_with(path_{n}, '{sign}')"
+            for n in range(len(self._values))
+            for sign in "[{"
+        )
+        yield (
+            f"SELECT * REPLACE (CASE WHEN is_exact OR {nested} THEN true ELSE false END"
+            " AS is_exact)"
+        )
 
     def _value(self, steps: tuple[_Step, ...]) -> str:
         """SQL for the text of a value."""
@@ -402,7 +420,7 @@ def _with_doubts(checks: _Checks) -> str:
 def _with_exactness(checks: _Checks, are_quick: bool) -> str:
     return f"""SELECT *, CASE
             WHEN exact IS NOT NULL OR NOT starts_with(line, '{{') THEN true
-            WHEN may_need_exact THEN {checks.needs_exact("line")}
+            WHEN may_need_exact AND ({checks.needs_exact("line")}) THEN true
             ELSE false
         END {"" if are_quick else "OR true"} AS is_exact,
         CASE WHEN NOT is_exact THEN CASE WHEN json_valid(line) THEN line END END
@@ -451,7 +469,8 @@ def _with_values(
         f"WHEN rule_taken = {number} THEN {_found(rule, values)}"
         for number, rule in enumerate(mapping.rules)
     )
-    return f"""SELECT raw, source_file, file, "at", size, may_need_exact, is_object,
+    return f"""SELECT raw, source_file, file, "at", size, is_object,
+        may_need_exact OR is_exact AS may_need_exact,
         {", ".join(columns)}, rule_taken AS {RULE},
         CASE WHEN rule_taken IS NULL THEN
             CASE WHEN is_exact THEN ours.{TYPE} ELSE {type_of_line} END END AS {TYPE},
