@@ -21,7 +21,9 @@ _ESCAPE, _CODE_OR_TAB_AT_END = "\\", r'\\u|\\t"\s*[,}]'
 _BLANK, _BLANK_AT_END = ' "', r' "\s*[,}]'
 
 # Finds texts that are no id, or have blanks around one.
-_MAY_NEED_TRIM = rf':\s*"(?:[ \t]|(?:{"|".join(map(re.escape, NO_ID))})")|[ \t]"\s*[,}}]'
+_MAY_NEED_TRIM = (
+    rf':\s*"(?:[ \t]|(?:{"|".join(map(re.escape, NO_ID))})")|[ \t]"\s*[,}}]'
+)
 
 # DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r":\s*-?[iInN][aAnN]"
