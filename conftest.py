@@ -23,6 +23,7 @@ WITHOUT_SPARK = [
     "tests/engines/test_duckdb_session.py",
     "tests/engines/test_quick_plans.py",
     "tests/lines/*",
+    "tests/mapping/test_map.py",
     "tests/page/test_text.py",
     "tests/pipeline/test_delta.py",
     "tests/pipeline/test_published_report.py",

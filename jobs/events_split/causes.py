@@ -109,7 +109,7 @@ def with_concealed_names(tally: Sequence["Tally"], shown: Shown) -> list["Tally"
     return [
         (
             each._replace(detail=shown.name(each.detail))
-            if each.outcome == model.IGNORED and each.detail is not None
+            if each.outcome in (model.IGNORED, model.NOT_MAPPED) and each.detail
             else each
         )
         for each in tally
