@@ -181,9 +181,10 @@ def test_a_wrong_path_or_link_is_seen(text, faults):
 
 # Every command is run that ends within seconds, changes nothing in the checkout and
 # needs neither Java nor Docker.
-TASKS_RUN = {"default", "run", "verify", "sql", "vacuum", "sample"}
+TASKS_RUN = {"default", "run", "verify", "sql", "vacuum", "map", "sample"}
 TASKS_RUN |= {name for name in TASKS if name.startswith("run:")}
-NEEDS = {"sql": "SELECT", "sample": "--output"}  # alone, it is a mention
+# Alone, these are a mention.
+NEEDS = {"sql": "SELECT", "sample": "--output", "map": "/exports"}
 MOST_EVENTS = 100_000
 
 
@@ -212,12 +213,23 @@ RUN = [c for _, c in SHOWN if can_run(c)]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with the sample, twice, and with its tables."""
+    """A folder with the sample, twice, with its tables, and with others' events."""
     folder = tmp_path_factory.mktemp("docs")
     for name in ("in", "ev"):
         shutil.copytree(ROOT / "data-input", folder / name)
     settings = {"OUTPUT_DATA_PATH_PREFIX": str(folder / "out")}
     assert call(["scripts/task", "run"], settings).returncode == 0
+    exports = folder / "exports"
+    for file in (ROOT / "tests" / "mapping" / "fixtures").glob("*.jsonl"):
+        (exports / file.stem).mkdir(parents=True)
+        shutil.copy(file, exports / file.stem / "events.jsonl")
+    (exports / "own").mkdir()
+    (exports / "own" / "events.jsonl").write_text(
+        '{"event_type": "play", "time": 1612054800, "customer_id": "c1"}\n'
+    )
+    events = str(exports / "own" / "events.jsonl")
+    own = ["scripts/task", "map", "--", events, "--output", str(exports / "own.toml")]
+    assert call(own, {}).returncode == 0
     return folder
 
 
@@ -237,6 +249,7 @@ def call(words, settings, cwd=ROOT) -> subprocess.CompletedProcess[str]:
 def placed(text: str, place: Path) -> str:
     """A word of a command, with the paths of a page in this folder."""
     shown = {"/logs/2021": "in", "/tmp/lake": "d", "/lake": "out", "/tmp/events": "ev"}
+    shown |= {"/exports": "exports", "/tables": "tables"}
     for path, folder in shown.items():
         text = text.replace(path, str(place / folder))
     return text
@@ -247,6 +260,8 @@ def placed(text: str, place: Path) -> str:
 def test_every_command_that_takes_seconds_works(command, place):
     settings = {"OUTPUT_DATA_PATH_PREFIX": str(place / "out")}
     settings |= {name: placed(v, place) for name, v in command.settings.items()}
+    if "--output" in command.words and command.task == "map":
+        (place / "exports" / "own.toml").unlink()  # map writes over no file
     ended = call([placed(word, place) for word in command.words], settings)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
