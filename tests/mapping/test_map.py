@@ -240,8 +240,8 @@ def test_the_command_prints_a_mapping_and_what_a_run_would_make(written, capsys)
         ([{"name": "x", "time": 1}], "A run would end, until a path is named: "),
         (
             [OTHER_KEYS[0]] * 89 + [OTHER_KEYS[0] | {"customer_id": None}] * 11,
-            "Of the first 100 lines of a.jsonl, a run would keep 89 (playback_events 89),"
-            " ignore 0 and reject 11.\n",
+            "Of the first 100 lines of a.jsonl, a run would keep 89 (playback_events"
+            " 89), ignore 0 and reject 11.\n",
         ),
         (
             [{"event": "x", "timestamp": 1, "initiator_id": 1}],
