@@ -20,9 +20,9 @@ _MAY_NEED_EXACT = (
 _ESCAPE, _CODE_OR_TAB_AT_END = "\\", r'\\u|\\t"\s*[,}]'
 _BLANK, _BLANK_AT_END = ' "', r' "\s*[,}]'
 
-# Finds texts that are no id, or have blanks around one.
+# Finds texts that mean no id, and texts that have blanks around them or any escape.
 _MAY_NEED_TRIM = (
-    rf':\s*"(?:[ \t]|(?:{"|".join(map(re.escape, NO_ID))})")|[ \t]"\s*[,}}]'
+    rf':\s*"(?:[ \t]|(?:{"|".join(map(re.escape, NO_ID))})")|[ \t]"\s*[,}}]|\\'
 )
 
 # DuckDB's reader accepts NaN and Infinity in any case.
