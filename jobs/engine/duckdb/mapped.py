@@ -25,7 +25,7 @@ _OR_NESTED = f"|{NESTED}"
 # DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r"\s*-?(?i:nan|inf(?:inity)?)\s*[,\]}]"
 _CODE_OR_TAB_AT_END, _BLANK_AT_END = r'\\u|\\t"\s*[,}]', r' "\s*[,}]'
-_ESCAPE_IN_KEY = r'\\[^"]*"\s*:'
+_ESCAPE_IN_KEY = r'\\.[^"]*"\s*:'
 _NULL = r'("\s*:\s*)(?:NaN|-?Infinity)(\s*[,}])'
 _TEXT_LIKE_NULL = r'[,:\[{]\s*"\s*:\s*[-NI]'
 _WHOLE_NUMBER = r'("(?:%s)"\s*:\s*-?\d+)\.0+(\s*[,}])'
