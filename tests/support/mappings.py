@@ -39,6 +39,7 @@ FORMATS = (
     "%Y%m%d-%H%M%S.%f",
     "%Y.%m.%dT%H:%M%%%z",
 )
+USUAL = {"value": ("12.5", "7", '"30"', "null"), "text": ('"u1"', '"u2"', "7", '"ü"')}
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 TYPED = ("string_value", "int_value", "float_value", "double_value")
 
@@ -197,6 +198,8 @@ def some_value(
             ways = (f"{number}", f'"{number}"', f"{number}.25", f"{number}e0", "-1.5")
             return chance.choice((*ways, f"{number}000", f"{number // 1000}"))
         return quoted(at.isoformat())
+    if chance.random() < 0.6:
+        return chance.choice(USUAL["value" if name == "value" else "text"])
     return token(name, chance)
 
 

@@ -16,11 +16,8 @@ from jobs.mapping import EventMapping, Path, Rule
 from jobs.quoting import identifier, text
 
 _NO_IDS = "|".join(map(re.escape, NO_ID))
-# A value that may need exact reading. jobs/engine/duckdb/lines.py says why.
-_MAY_NEED_EXACT = (
-    r"(?:(?:-0|-?\d+[.eE][-+\deE]*)[,}\s]|[tf]"
-    rf'|"(?:[ \t\\]|-?\d[\d.]*[eE]|(?:{_NO_IDS})"))'
-)
+# An id that may be none, or has blanks or escapes at its beginning.
+_MAY_NEED_TRIM = rf'"(?:[ \t\\]|(?:{_NO_IDS})")'
 _OR_NESTED = f"|{NESTED}"
 # DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r"\s*-?(?i:nan|inf(?:inity)?)\s*[,\]}]"
@@ -87,8 +84,11 @@ class _Checks:
 
     def may_need_exact(self, json_text: str) -> str:
         """SQL: whether a text of JSON may need exact reading."""
+        ways = self._values_that_need_exact()
+        if ids := [n for n, kinds in self._kinds.items() if any(k.text for k in kinds)]:
+            ways.append(_one_of(ids) + _MAY_NEED_TRIM)
         condition = (
-            f"{_matches(json_text, _one_of(self._kinds) + _MAY_NEED_EXACT)}"
+            f"{_matches(json_text, '|'.join(ways))}"
             f" OR {_has_constant(json_text)}"
             f" OR contains({json_text}, '\\')"
             f" AND {_matches(json_text, self._code_or_tab)}"
@@ -105,12 +105,8 @@ class _Checks:
         Values that are nested are found later, since other objects may have fields of
         these names.
         """
-        ways = [
-            _one_of(names) + needs_exact
-            for needs_exact, names in _by_kind(self._kinds).items()
-        ]
         return (
-            f"{_matches(json_text, '|'.join(ways))}"
+            f"{_matches(json_text, '|'.join(self._values_that_need_exact()))}"
             f" OR {_has_constant(json_text)}"
             f" OR contains({json_text}, '\\')"
             f" AND {_matches(json_text, self._escaped_key)}"
@@ -123,16 +119,28 @@ class _Checks:
             name for name, kinds in self._kinds.items() if all(k.is_id for k in kinds)
         ]
         rewritten = _replaced(json_text, _NULL, "null")
+        condition = f"contains({json_text}, 'NaN') OR contains({json_text}, 'Infinity')"
         if ids:
-            names = "|".join(map(re.escape, ids))
-            rewritten = _replaced(rewritten, _WHOLE_NUMBER % names)
-        has_null = f"contains({json_text}, 'NaN') OR contains({json_text}, 'Infinity')"
-        return (
-            f"CASE WHEN NOT ({has_null} OR contains({json_text}, '.0'))"
-            f""" OR contains({json_text}, '\\"')"""
+            whole_number = _WHOLE_NUMBER % "|".join(map(re.escape, ids))
+            rewritten = _replaced(rewritten, whole_number)
+            condition += (
+                f" OR contains({json_text}, '.0')"
+                f" AND {_matches(json_text, whole_number)}"
+            )
+        may_mislead = (
+            f"""contains({json_text}, '\\"')"""
             f" OR {_matches(json_text, _TEXT_LIKE_NULL)}"
-            f" THEN {json_text} ELSE {rewritten} END"
         )
+        return (
+            f"CASE WHEN {condition} THEN CASE WHEN {may_mislead} THEN {json_text}"
+            f" ELSE {rewritten} END ELSE {json_text} END"
+        )
+
+    def _values_that_need_exact(self) -> list[str]:
+        return [
+            _one_of(names) + needs_exact
+            for needs_exact, names in _by_kind(self._kinds).items()
+        ]
 
     @property
     def _escaped_key(self) -> str:
