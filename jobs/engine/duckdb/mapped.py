@@ -332,6 +332,10 @@ class _Values:
 
     def stages(self, checks: _Checks) -> Iterator[str]:
         """The beginnings of nested queries that add the columns."""
+        if not self.are_quick:
+            nothing = (f", NULL::VARCHAR AS {name}" for name in self._columns.values())
+            yield "SELECT *" + "".join(nothing)
+            return
         yield f"SELECT *{self._line.objects('valid IS NOT NULL')}"
         yield f"SELECT *{self._line.pairs()}"
         sources = [*self._texts.values()]
