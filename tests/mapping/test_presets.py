@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def shown(row):
     """A row as the files of expected rows have it."""
     return {
         name: (
-            value.isoformat().replace("+00:00", "Z")
-            if hasattr(value, "isoformat")
+            value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            if isinstance(value, datetime)
             else str(value)
         )
         for name, value in row.items()
