@@ -70,13 +70,15 @@ def findings_of_mapping(
 ) -> Iterator[Finding | None]:
     """What looks wrong in a mapping, by the lines that its rules take.
 
-    Of a field that a preset finds at one of several paths, the others may be missing.
+    Rules of a preset are left out: they know more names and paths than a file has.
     """
     by_number = {each.rule: each for each in rules}
     unused = []
     missing: dict[str, str] = {}
     found: set[str] = set()
     for number, rule in enumerate(mapping.rules):
+        if rule.is_of_preset:
+            continue
         tally = by_number.get(number)
         if tally is None:
             unused.append(f"{number + 1}, {rule.family}")
@@ -88,8 +90,7 @@ def findings_of_mapping(
         }
         found |= {as_text(path) for path in there}
         for name, paths in rule.fields.items():
-            if not (rule.is_of_preset and there & {*paths}):
-                missing |= {as_text(path): name for path in paths if path not in there}
+            missing |= {as_text(path): name for path in paths if path not in there}
     yield findings.rules_without_lines(unused)
     yield findings.missing_paths(
         {path: name for path, name in missing.items() if path not in found}

@@ -10,6 +10,7 @@ from jobs.errors import InputError
 from jobs.lines.chunks import first_lines
 from jobs.lines.exact import fields_of_line
 from jobs.lines.files import EventFile, listed
+from jobs.lines.mapped import TYPED_VALUES
 from jobs.mapping.paths import Path
 from jobs.storage.beginnings import short_beginning
 
@@ -17,7 +18,6 @@ MOST_LINES = 5_000
 _MOST_PATHS = 2_000
 _MOST_VALUES = 1_000  # of a path, that are counted one by one
 _DEEPEST = 8
-_VALUES_OF_PAIRS = ("string_value", "int_value", "float_value", "double_value")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _are_pairs(values: list[Any]) -> bool:
 def _value_of_pair(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    found = (value.get(name) for name in _VALUES_OF_PAIRS)
+    found = (value.get(name) for name in TYPED_VALUES)
     return next((each for each in found if each is not None), None)
 
 

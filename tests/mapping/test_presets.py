@@ -94,6 +94,8 @@ def test_a_run_makes_the_expected_rows(run, tmp_path, preset):
     lines = job["lines"]
     found = {part: {k: v for k, v in lines[part].items() if v} for part in PARTS}
     assert found == {part: want[part] for part in PARTS}
+    kinds = {finding["kind"] for finding in job["findings"]}
+    assert not kinds & {"rules_without_lines", "missing_paths"}
 
 
 @every_preset
