@@ -143,7 +143,7 @@ def test_lines_that_need_a_mapping_end_with_the_command_that_makes_one(run, tmp_
         tmp_path, *(track("Opened", anonymous="a1") for _ in range(3)), name="c.jsonl"
     )
     ended = run(EVENTS_SPLIT)
-    assert "the app events Opened (3) are ignored" in ended.error
+    assert "all app events are ignored, Opened (3)," in ended.error
     assert "scripts/task map -- " in ended.error
 
 
