@@ -17,6 +17,7 @@ pytest_plugins = [
 WITHOUT_SPARK = [
     "jobs/unit_tests/test_attributes.py",
     "jobs/unit_tests/test_findings.py",
+    "jobs/unit_tests/test_mapping.py",
     "jobs/unit_tests/test_privacy.py",
     "jobs/unit_tests/test_significance.py",
     "tests/containers/test_compose.py",
