@@ -366,12 +366,15 @@ def with_instant_in_utc(lines: DataFrame, units: Mapping[int, int] = {}) -> Data
     return (
         lines.withColumn("instant", instant_of_frequent_spelling())
         .withColumn(
+            "other_form",
+            F.when(is_other & text.rlike(_EXTENDED_FORM), F.expr(trimmed)).when(
+                is_other & text.rlike(_BASIC_FORM), F.expr(extended_form(trimmed))
+            ),
+        )
+        .withColumn(
             "usual_time",
             F.when(
-                is_other & text.rlike(_EXTENDED_FORM), F.expr(usual_spelling(trimmed))
-            ).when(
-                is_other & text.rlike(_BASIC_FORM),
-                F.expr(usual_spelling(extended_form(trimmed))),
+                F.col("other_form").isNotNull(), F.expr(usual_spelling("other_form"))
             ),
         )
         .withColumn(

@@ -42,6 +42,8 @@ _TWO_COLONS = re.compile(
     r"[0-9A-Fa-f:.\0](?<![0-9A-Fa-f:.\0].)"
     r"(?:(?<=:)|[0-9A-Fa-f.\0]*+:)[0-9A-Fa-f.\0]*+:[0-9A-Fa-f:.\0]*+"
 )
+# Finds two colons without a gap, or four in a row, in much less time.
+_MAY_BE_IPV6 = re.compile(r":(?:\0*+:|(?:[0-9A-Fa-f.\0]*+:){3})")
 _HEX_DIGIT = re.compile("[0-9A-Fa-f]")
 _PLAIN_TEXT = re.compile(r'(?s)"(?:[^"\\]++|\\.)*+"?')
 _OPENING_QUOTE = re.compile(r"[\"']\0*+")
@@ -228,6 +230,8 @@ def _hidden(value: str, key: str | None) -> str:
 
 def _addresses(decoded: str) -> Iterator[Change]:
     ipv4 = ((*found.span(), MASK) for found in _IPV4.finditer(decoded))
+    if not _MAY_BE_IPV6.search(decoded):
+        return ipv4
     ipv6 = (
         (*found.span(), MASK)
         for found in _TWO_COLONS.finditer(decoded)
