@@ -9,23 +9,30 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.fields import NESTED, NO_ID, TEXT, Kind, means_no_id
+from jobs.engine.duckdb.lines import (
+    BLANK_AT_END,
+    CODE_OR_TAB_AT_END,
+    NO_IDS,
+    NULL,
+    TEXT_LIKE_NULL,
+    WHOLE_NUMBER,
+    field_text,
+    field_without_id,
+    matches,
+    replaced,
+)
+from jobs.fields import NESTED, TEXT, Kind
 from jobs.lines.exact import DEEPEST_NESTING, ESCAPED_KEY, KEY, NEVER_TOO_DEEP_LENGTH
 from jobs.lines.mapped import FOUND, MOST_PATHS, RULE, TYPE, TYPED_VALUES, VALUE
 from jobs.mapping import EventMapping, Path, Rule
 from jobs.quoting import identifier, text
 
-_NO_IDS = "|".join(map(re.escape, NO_ID))
 # An id that may be none, or has blanks or escapes at its beginning.
-_MAY_NEED_TRIM = rf'"(?:[ \t\\]|(?:{_NO_IDS})")'
+_MAY_NEED_TRIM = rf'"(?:[ \t\\]|(?:{NO_IDS})")'
 _OR_NESTED = f"|{NESTED}"
 # DuckDB's reader accepts NaN and Infinity in any case.
 _BARE_CONSTANT = r"\s*-?(?i:nan|inf(?:inity)?)\s*[,\]}]"
-_CODE_OR_TAB_AT_END, _BLANK_AT_END = r'\\u|\\t"\s*[,}]', r' "\s*[,}]'
 _ESCAPE_IN_KEY = r'\\.[^"]*"\s*:'
-_NULL = r'("\s*:\s*)(?:NaN|-?Infinity)(\s*[,}])'
-_TEXT_LIKE_NULL = r'[,:\[{]\s*"\s*:\s*[-NI]'
-_WHOLE_NUMBER = r'("(?:%s)"\s*:\s*-?\d+)\.0+(\s*[,}])'
 _SCALAR_IN_PAIR = rf'"{VALUE}"\s*:\s*[^{{\s]'
 _MAY_HAVE_ESCAPES = re.compile(r'[\x00-\x1f"\\/]')  # in a name, as JSON writes it
 _NO_JSON_PATH = re.compile(r'["\\]')
@@ -88,12 +95,12 @@ class _Checks:
         if ids := [n for n, kinds in self._kinds.items() if any(k.text for k in kinds)]:
             ways.append(_one_of(ids) + _MAY_NEED_TRIM)
         condition = (
-            f"{_matches(json_text, '|'.join(ways))}"
+            f"{matches(json_text, '|'.join(ways))}"
             f" OR {_has_constant(json_text)}"
             f" OR contains({json_text}, '\\')"
-            f" AND {_matches(json_text, self._code_or_tab)}"
+            f" AND {matches(json_text, self._code_or_tab)}"
             f""" OR contains({json_text}, ' "')"""
-            f" AND {_matches(json_text, _BLANK_AT_END)}"
+            f" AND {matches(json_text, BLANK_AT_END)}"
             f" OR {self._is_deep(json_text)}"
         )
         # Outside of CASE, DuckDB evaluates all parts of OR and AND.
@@ -106,10 +113,10 @@ class _Checks:
         these names.
         """
         return (
-            f"{_matches(json_text, '|'.join(self._values_that_need_exact()))}"
+            f"{matches(json_text, '|'.join(self._values_that_need_exact()))}"
             f" OR {_has_constant(json_text)}"
             f" OR contains({json_text}, '\\')"
-            f" AND {_matches(json_text, self._escaped_key)}"
+            f" AND {matches(json_text, self._escaped_key)}"
             f" OR {self._is_deep(json_text)}"
         )
 
@@ -118,18 +125,18 @@ class _Checks:
         ids = [
             name for name, kinds in self._kinds.items() if all(k.is_id for k in kinds)
         ]
-        rewritten = _replaced(json_text, _NULL, "null")
+        rewritten = replaced(json_text, NULL, "null")
         condition = f"contains({json_text}, 'NaN') OR contains({json_text}, 'Infinity')"
         if ids:
-            whole_number = _WHOLE_NUMBER % "|".join(map(re.escape, ids))
-            rewritten = _replaced(rewritten, whole_number)
+            whole_number = WHOLE_NUMBER % "|".join(map(re.escape, ids))
+            rewritten = replaced(rewritten, whole_number)
             condition += (
                 f" OR contains({json_text}, '.0')"
-                f" AND {_matches(json_text, whole_number)}"
+                f" AND {matches(json_text, whole_number)}"
             )
         may_mislead = (
             f"""contains({json_text}, '\\"')"""
-            f" OR {_matches(json_text, _TEXT_LIKE_NULL)}"
+            f" OR {matches(json_text, TEXT_LIKE_NULL)}"
         )
         return (
             f"CASE WHEN {condition} THEN CASE WHEN {may_mislead} THEN {json_text}"
@@ -149,7 +156,7 @@ class _Checks:
 
     @property
     def _code_or_tab(self) -> str:
-        return f"{_CODE_OR_TAB_AT_END}|{self._escaped_key}"
+        return f"{CODE_OR_TAB_AT_END}|{self._escaped_key}"
 
     def _is_deep(self, json_text: str) -> str:
         brackets = (f"len(string_split({json_text}, '{sign}')) - 1" for sign in "[{")
@@ -163,7 +170,7 @@ def _has_constant(json_text: str) -> str:
     """SQL: whether NaN or Infinity stands in a text of JSON, in any case."""
     # A search for a pattern that begins with one sign is fastest.
     first, in_array, next_in_array = (
-        _matches(json_text, sign + _BARE_CONSTANT) for sign in (":", r"\[", ",")
+        matches(json_text, sign + _BARE_CONSTANT) for sign in (":", r"\[", ",")
     )
     has_array = f"contains({json_text}, '[')"
     return f"{first} OR {has_array} AND ({in_array} OR {next_in_array})"
@@ -192,16 +199,6 @@ def _by_kind(kinds: Mapping[str, Iterable[Kind]]) -> Mapping[str, list[str]]:
             needs_exact = kind.needs_exact.replace(_OR_NESTED, "")
             names.setdefault(needs_exact, []).append(name)
     return names
-
-
-def _matches(value: str, pattern: str) -> str:
-    return f"regexp_matches({value}, {text(pattern)})"
-
-
-def _replaced(value: str, pattern: str, by: str = "") -> str:
-    """SQL that replaces what stands between the two groups of a pattern."""
-    replacement = rf"\1{by}\2"
-    return f"regexp_replace({value}, {text(pattern)}, {text(replacement)}, 'g')"
 
 
 class _Source:
@@ -257,7 +254,7 @@ class _Source:
 
     def objects(self, is_valid: str) -> str:
         """The select list of the objects of the JSON that is valid."""
-        has_scalars = _matches(self.column, _SCALAR_IN_PAIR)
+        has_scalars = matches(self.column, _SCALAR_IN_PAIR)
         return "".join(
             f", CASE WHEN {condition} THEN json_transform({self.column},"
             f" {text(json.dumps(_structure(layer)))}) END"
@@ -398,7 +395,7 @@ class _Values:
         if any(map(_NO_JSON_PATH.search, names)):
             self.are_quick = False
             return "NULL"
-        may_be_text = _matches("valid", rf'"{re.escape(names[-1])}"\s*:\s*"')
+        may_be_text = matches("valid", rf'"{re.escape(names[-1])}"\s*:\s*"')
         path = "$" + "".join(f'."{name}"' for name in names)
         found = f"json_extract_string(valid, {text(path)})"
         return f"CASE WHEN {may_be_text} THEN {found} END"
@@ -524,21 +521,10 @@ def _found(rule: Rule, values: _Values) -> str:
 
 
 def _with_fields(fields: Mapping[str, Kind]) -> str:
-    trimmed = {name: f"trim({identifier(name)}, ' \t')" for name in fields}
-    without_id = " ".join(
-        f"WHEN {means_no_id(trimmed[name])} THEN {number}::TINYINT"
-        for number, (name, kind) in enumerate(fields.items())
-        if kind.is_id
+    columns = (
+        f"{field_text(identifier(name), kind, 'may_need_exact')} AS {identifier(name)}"
+        for name, kind in fields.items()
     )
-    columns = [_field(identifier(name), kind) for name, kind in fields.items()]
     return f"""SELECT raw, source_file, file, "at", size, is_object,
         {", ".join(columns)}, {RULE}, {TYPE}, {FOUND},
-        CASE WHEN may_need_exact THEN CASE WHEN false THEN 0::TINYINT {without_id} END
-            END AS field_without_id"""
-
-
-def _field(column: str, kind: Kind) -> str:
-    if kind.text is None:
-        return column
-    read = kind.text.format(value=column)
-    return f"CASE WHEN may_need_exact THEN {read} ELSE {column} END AS {column}"
+        {field_without_id(fields, identifier, "may_need_exact")} AS field_without_id"""
