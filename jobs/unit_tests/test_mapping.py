@@ -8,6 +8,7 @@ from jobs.errors import SettingError
 from jobs.mapping import Time, as_text, read_mapping
 from jobs.mapping.paths import read_path
 from jobs.mapping.positions import lines_of_keys
+from tests.support.mappings import written_mapping
 
 TOP = """
 family = "playback"
@@ -45,12 +46,7 @@ Play = "play"
 
 @pytest.fixture
 def mapping_of(tmp_path):
-    def read(text):
-        file = tmp_path / "own.toml"
-        file.write_text(text, encoding="utf-8")
-        return read_mapping(str(file))
-
-    return read
+    return lambda toml: written_mapping(toml, tmp_path / "own.toml")
 
 
 @pytest.mark.parametrize(

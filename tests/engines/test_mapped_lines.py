@@ -7,7 +7,7 @@ import pytest
 from jobs.fields import FIELDS
 from jobs.lines.files import listed
 from jobs.lines.mapped import ExactReader
-from jobs.mapping import read_mapping
+from tests.support.mappings import written_mapping
 
 REQUIRED = 'timestamp = "t", initiator_id = "i"'
 PAIR = {"key": "a", "value": {"string_value": "x"}}
@@ -34,12 +34,12 @@ def as_read(lines, rewrite):
 def test_values_are_those_of_the_exact_reading(
     engine, tmp_path, rows_of, keys, event, line
 ):
-    file, lines = tmp_path / "own.toml", tmp_path / "a.json"
+    lines = tmp_path / "a.json"
     fields = f'{{event = "{event}", channel = ["id", "q"], {REQUIRED}}}'
-    file.write_text(f'{keys}\nfamily = "app"\nfields = {fields}\n', encoding="utf-8")
+    toml = f'{keys}\nfamily = "app"\nfields = {fields}\n'
     text = json.dumps(line)
     lines.write_text(text, encoding="utf-8")
-    mapping = read_mapping(str(file))
+    mapping = written_mapping(toml, tmp_path / "own.toml")
     read = engine.read_lines([listed(lines, tmp_path)], FIELDS, as_read, mapping)
     exact = json.loads(ExactReader(mapping).line(text) or "null")
     [row] = rows_of(read.rows)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from backports import zstd
@@ -19,7 +19,7 @@ from backports import zstd
 from jobs.engine import Engine, open_engine
 from jobs.events_split.job import mapped_lines
 from jobs.fields import FIELDS
-from jobs.mapping import EventMapping, read_mapping
+from jobs.mapping import EventMapping
 from jobs.storage.inputs import find_inputs
 from jobs.zones import UTC_OFFSETS
 from tests.support.corpus import (
@@ -31,7 +31,7 @@ from tests.support.corpus import (
     VALUE_TOKENS,
 )
 from tests.support.engine import collected, micros, run_settings
-from tests.support.mappings import some_mapped_line, some_mapping
+from tests.support.mappings import some_mapped_line, some_mapping, written_mapping
 from tests.support.reference import (
     Ignored,
     MappingRule,
@@ -389,24 +389,17 @@ def judged(
 def test_a_line_that_was_broken_at_random_is_judged_by_the_contract(
     tmp_path, request, tried
 ):
-    seconds = request.config.getoption("--fuzz-seconds")
-    number = request.config.getoption("--fuzz-lines")
-    seed = request.config.getoption("--fuzz-seed") or random.randrange(10**9)
-    started = time.monotonic()
     counts: Counter[tuple[str, str]] = Counter()
-    lines: set[int] = set()
-    with closing(open_engine(run_settings(tmp_path), tmp_path)) as engine:
-        rounds = 0
-        while len(lines) < max(number, 1) or time.monotonic() < started + seconds:
-            lines |= fuzzed(engine, tmp_path / "in", seed + rounds, counts)
-            rounds += 1
-    taken = time.monotonic() - started
-    tried(
-        f"{len(lines):,} different lines in {taken:.0f} s, no difference (seed {seed})"
+    done = in_rounds(
+        request,
+        tmp_path,
+        lambda engine, seed: fuzzed(engine, tmp_path / "in", seed, counts),
     )
+    tried(f"{done.lines:,} different lines {done.how}")
     for kind, names in COUNTED.items():
         found = sorted((counts[kind, name], name) for name in names)
         tried(f"{kind}: {', '.join(f'{name} {count:,}' for count, name in found)}")
+    number = request.config.getoption("--fuzz-lines")
     rare = {key: counts[key] for key in keys() if counts[key] < number / 1000}
     assert not rare, f"too few lines of {rare}"
 
@@ -416,28 +409,44 @@ def keys() -> list[tuple[str, str]]:
 
 
 def test_a_line_of_a_random_mapping_is_judged_by_the_contract(tmp_path, request, tried):
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def fuzz_round(engine: Engine, seed: int) -> set[int]:
+        mapping, toml = some_mapping(random.Random(seed))
+        return fuzzed(engine, tmp_path / "in", seed, counts, mapping, toml)
+
+    done = in_rounds(request, tmp_path, fuzz_round)
+    tried(f"{done.lines:,} different lines of {done.rounds:,} mappings {done.how}")
+    outcomes = sorted((n, name) for (kind, name), n in counts.items() if kind == "as")
+    tried(", ".join(f"{name} {count:,}" for count, name in outcomes))
+
+
+class Rounds(NamedTuple):
+    """Rounds of fuzz without a difference."""
+
+    lines: int
+    rounds: int
+    how: str
+
+
+def in_rounds(
+    request: pytest.FixtureRequest,
+    folder: Path,
+    fuzz_round: Callable[[Engine, int], set[int]],
+) -> Rounds:
+    """Rounds on one engine, each of its own seed, for as long as the options say."""
     seconds = request.config.getoption("--fuzz-seconds")
     number = request.config.getoption("--fuzz-lines")
     seed = request.config.getoption("--fuzz-seed") or random.randrange(10**9)
     started = time.monotonic()
-    counts: Counter[tuple[str, str]] = Counter()
     lines: set[int] = set()
-    with closing(open_engine(run_settings(tmp_path), tmp_path)) as engine:
-        rounds = 0
+    rounds = 0
+    with closing(open_engine(run_settings(folder), folder)) as engine:
         while len(lines) < max(number, 1) or time.monotonic() < started + seconds:
-            chance = random.Random(seed + rounds)
-            mapping, toml = some_mapping(chance)
-            lines |= fuzzed(
-                engine, tmp_path / "in", seed + rounds, counts, mapping, toml
-            )
+            lines |= fuzz_round(engine, seed + rounds)
             rounds += 1
     taken = time.monotonic() - started
-    tried(
-        f"{len(lines):,} different lines of {rounds:,} mappings in {taken:.0f} s, no"
-        f" difference (seed {seed})"
-    )
-    outcomes = sorted((n, name) for (kind, name), n in counts.items() if kind == "as")
-    tried(", ".join(f"{name} {count:,}" for count, name in outcomes))
+    return Rounds(len(lines), rounds, f"in {taken:.0f} s, no difference (seed {seed})")
 
 
 def fuzzed(
@@ -456,8 +465,7 @@ def fuzzed(
         (folder / name).write_bytes(content)
     mapping = None
     if rules:
-        (folder / "mapping.toml").write_text(toml, encoding="utf-8")
-        mapping = read_mapping(str(folder / "mapping.toml"))
+        mapping = written_mapping(toml, folder / "mapping.toml")
         counts.update(("as", str(outcome)) for _, outcome, *_ in want)
     got = judged(engine, folder, mapping)
     if got != want:

@@ -8,8 +8,7 @@ import pytest
 from jobs.fields import FIELDS
 from jobs.lines.exact import LONG_LINE
 from jobs.lines.mapped import ExactReader
-from jobs.mapping import read_mapping
-from tests.support.mappings import some_mapped_line, some_mapping
+from tests.support.mappings import some_mapped_line, some_mapping, written_mapping
 
 MAPPING = """
 pairs = ["params"]
@@ -30,12 +29,7 @@ device_type = "params.more.device"
 
 @pytest.fixture
 def reader_of(tmp_path):
-    def read(toml):
-        file = tmp_path / "own.toml"
-        file.write_text(toml, encoding="utf-8")
-        return ExactReader(read_mapping(str(file)))
-
-    return read
+    return lambda toml: ExactReader(written_mapping(toml, tmp_path / "own.toml"))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from jobs.events_split.causes import Shown
 from jobs.map import draft, main
 from jobs.mapping import presets, read_mapping
 from jobs.mapping.sample import read_sample
+from tests.support.mappings import written_mapping
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -46,12 +47,7 @@ def mapped(written):
 def read(tmp_path):
     """Reads a mapping as a run does."""
 
-    def read(text):
-        file = tmp_path / "read.toml"
-        file.write_text(text, encoding="utf-8")
-        return read_mapping(str(file))
-
-    return read
+    return lambda toml: written_mapping(toml, tmp_path / "read.toml")
 
 
 def line_of(text, start):

@@ -5,7 +5,9 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path as FilePath
 
+from jobs.mapping import EventMapping, read_mapping
 from tests.support.reference import MappingRule
 
 Path = tuple[str, ...]
@@ -57,6 +59,12 @@ class Place:
     path: Path = ()
     pairs: frozenset[Path] = frozenset()
     json: frozenset[Path] = frozenset()
+
+
+def written_mapping(toml: str, file: FilePath) -> EventMapping:
+    """The mapping of a text of TOML that is written to this file."""
+    file.write_text(toml, encoding="utf-8")
+    return read_mapping(str(file))
 
 
 def some_mapping(chance: random.Random) -> tuple[list[MappingRule], str]:
