@@ -158,7 +158,7 @@ def causes(
     from jobs.events_split import model
 
     rejected = model.by_detail(tally, model.REJECTED)
-    is_any_kept = any(counted.is_kept for counted in tally)
+    is_any_kept = any(each.is_kept for each in tally)
     if not rejected:
         return (), "" if is_any_kept else _mapping_of(files[0], mapping)
     lines = model.first_rejected(judged, _LINES_SEEN, _LONGEST_SEEN, _LONGEST_FIRST)
@@ -176,7 +176,7 @@ def causes(
         for reason, count in rejected.items()
         for first in seen[reason][:1]
     )
-    all_lines = sum(counted.lines for counted in tally)
+    all_lines = sum(each.lines for each in tally)
     if not found or (is_any_kept and 2 * found[0].lines <= all_lines):
         return found, ""
     reason = found[0].reason

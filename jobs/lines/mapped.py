@@ -89,7 +89,7 @@ def value_at(fields: Mapping[str, Any], path: Path, rule: Rule) -> Any:
             value = value.get(name) if isinstance(value, dict) else None
         is_text_of_json = number < len(path) and path[:number] in rule.json
         if is_pair and (is_text_of_json or number == len(path)):
-            value = _typed_value(value)
+            value = typed_value(value)
         if is_text_of_json and isinstance(value, str):
             value = _in_text(value, rule, path[:number])
     return value
@@ -107,7 +107,8 @@ def _of_key(pairs: Any, key: str) -> Any:
     return None
 
 
-def _typed_value(value: Any) -> Any:
+def typed_value(value: Any) -> Any:
+    """The value of a pair: the first typed one that is not null, if it is an object."""
     if not isinstance(value, dict):
         return value
     typed = map(value.get, TYPED_VALUES)

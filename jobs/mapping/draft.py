@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jobs.fields import AMOUNT, Number
 from jobs.mapping.instants import Spelling, spelling
-from jobs.mapping.mapping import EventMapping
+from jobs.mapping.mapping import FAMILIES, REQUIRED, EventMapping
 from jobs.mapping.names import APP_EVENTS, our_event, rank
 from jobs.mapping.paths import Path, as_text
 from jobs.mapping.sample import Column, Sample
@@ -33,15 +33,7 @@ _OF_CONTAINER = ("id", "uuid", "name", "type", "key", "code")
 _NO_AMOUNT = (AMOUNT.token([]), AMOUNT.token(None))
 _LETTERS_OF_KEY = re.compile("[A-Za-z0-9_-]+")
 
-_FAMILIES = ("app", "playback")
 _IDS = ("event_id", "session_id", "video_id", "account_id")
-_OF_FAMILY: Mapping[str, tuple[str, ...]] = {
-    "app": ("event_id", "channel", "device_type"),
-    "playback": (
-        *("event_id", "account_id", "video_id", "session_id", "value"),
-        *("device", "device_os", "app_version", "country"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def draft_of_preset(
     if near:
         lines += ["", "# The preset does not take these names, which resemble ours."]
     for path, ours_of in near.items():
-        for family in _FAMILIES:
+        for family in FAMILIES:
             is_app = family == "app"
             of = [n for n in ours_of if (ours_of[n] in APP_EVENTS) == is_app]
             lines += _rule_of_names(family, path, of, ours_of) if of else []
@@ -244,7 +236,7 @@ def draft_of_fields(sample: Sample, found: Found, show: Show) -> str:
         lines.append(f"time.format = {format_}  # {found.instant.why}")
     if app:
         others = [name for name in names if name not in app]
-        lines += ["", *writer.fields(_FAMILIES if others else ("app",))]
+        lines += ["", *writer.fields(tuple(FAMILIES) if others else ("app",))]
         for family, of in (("app", app), ("playback", others)):
             for path in found.paths["event"]:
                 here = [name for name in of if path in names[name]]
@@ -309,12 +301,17 @@ class _Writer:
         """The table of the fields of these families."""
         yield "[fields]"
         for each in families:
-            name, user = _EVENT_AND_USER[each]
+            name, _, user = REQUIRED[each]
             yield self._line(name, "event", "the event's name")
             if each == families[0]:
                 yield self._line("timestamp", "timestamp", "its instant")
             yield self._line(user, "user", "the user's id")
-        optional = [name for each in families for name in _OF_FAMILY[each]]
+        optional = [
+            name
+            for each in families
+            for name in FAMILIES[each]
+            if name not in REQUIRED[each]
+        ]
         for name in dict.fromkeys(optional):
             if name in self.found.paths:
                 yield self._line(name, name, "")
@@ -356,12 +353,6 @@ class _Writer:
             yield f"#   {printable(as_text(column.path))}: {nulls}"
         if len(others) > _PATHS_SHOWN:
             yield f"#   and {len(others) - _PATHS_SHOWN:,} more"
-
-
-_EVENT_AND_USER = {
-    "app": ("event", "initiator_id"),
-    "playback": ("event_name", "user_id"),
-}
 
 
 def _starts_with(start: Path) -> Callable[[Path], bool]:

@@ -50,6 +50,7 @@ REQUIRED = {
     "app": ("event", "timestamp", "initiator_id"),
     "playback": ("event_name", "timestamp", "user_id"),
 }
+"""The fields that a rule needs: the event's name, its instant and the user's id."""
 
 MOST_RULES = 100
 

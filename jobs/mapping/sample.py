@@ -10,7 +10,7 @@ from jobs.errors import InputError
 from jobs.lines.chunks import first_lines
 from jobs.lines.exact import fields_of_line
 from jobs.lines.files import EventFile, listed
-from jobs.lines.mapped import TYPED_VALUES
+from jobs.lines.mapped import typed_value
 from jobs.mapping.paths import Path
 from jobs.storage.beginnings import short_beginning
 
@@ -163,7 +163,7 @@ def _values(
         elif isinstance(value, list) and _are_pairs(value):
             pairs.add(path)
             for pair in value:
-                found = _value_of_pair(pair.get("value"))
+                found = typed_value(pair["value"])
                 if found is not None and found != "":
                     yield (*path, pair["key"]), found
         else:
@@ -175,13 +175,6 @@ def _are_pairs(values: list[Any]) -> bool:
         isinstance(each, dict) and isinstance(each.get("key"), str) and "value" in each
         for each in values
     )
-
-
-def _value_of_pair(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    found = (value.get(name) for name in TYPED_VALUES)
-    return next((each for each in found if each is not None), None)
 
 
 def _as_text(value: Any) -> str:
