@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import cycle
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -27,7 +28,7 @@ from tests.faults.conftest import (
     wait_until,
     write_events,
 )
-from tests.support import published
+from tests.support import processes, published
 from tests.support.engine import ENGINE
 from tests.support.watching import found
 
@@ -172,6 +173,29 @@ if ENGINE == "spark":
         assert left_over(prefix) == []
         assert_whole(prefix, versions)
         tried(f"a JVM killed at {share:.0%} of a run: exit 1, one line, the old tables")
+
+    def test_a_jvm_that_is_killed_while_its_session_ends_is_no_error(tmp_path):
+        """A run is published by then."""
+        program = f"""
+            import os, signal
+            from pathlib import Path
+            from pyspark import SparkContext
+            from jobs.engine import open_engine
+            from tests.support.engine import run_settings
+
+            def stop_and_die(context, stop=SparkContext.stop):
+                stop(context)
+                java = SparkContext._gateway.proc
+                os.kill(java.pid, signal.SIGKILL)
+                java.wait()
+
+            folder = Path({str(tmp_path)!r})
+            engine = open_engine(run_settings(folder), folder)
+            SparkContext.stop = stop_and_die
+            engine.close()
+        """
+        ended = processes.run("-c", dedent(program), ENGINE_UNDER_TEST="spark")
+        assert (ended.returncode, "Error" in ended.stderr) == (0, False), ended.stderr
 
 
 def test_the_lock_of_a_killed_run_is_free(versions, prefix, tried):

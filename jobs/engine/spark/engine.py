@@ -241,6 +241,9 @@ class SparkEngine(Engine):
         if self._joined:
             self.uncache()
             return
+        if self._session.sparkContext._jsc is None:
+            # The JVM went away in the attempt before, after the context had ended.
+            return
         # Cancelled tasks would log errors, even after the last line of the run.
         self._session.sparkContext.setLogLevel("OFF")
         self._end_tasks()
